@@ -1,0 +1,75 @@
+import { access, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { RegistryError } from "../../errors.ts";
+import { usageError } from "../args.ts";
+import { AUTHOR, type Context, defineCommand } from "../command.ts";
+import { FINDINGS } from "../exit.ts";
+import { reason } from "../input.ts";
+
+const FILE = "prompt-registry.config.json";
+const FILES = [FILE, "prompt-registry.config.yaml", "prompt-registry.config.yml"];
+const PASSWORD = /^[^:]*:\/\/[^/@]*:[^/@]*@/;
+
+export const command = defineCommand({
+  usage: [""],
+  details: [
+    `Tries the storage out and writes ${FILE} into this folder, so that every later call here`,
+    "finds the prompts without --storage. A folder needs no set-up: `push` creates what it needs.",
+  ],
+  arguments: [],
+  options: { author: { ...AUTHOR, help: "who is named as author of changes from here on" } },
+  examples: [
+    ["prompt-registry init", "keep prompts in this folder"],
+    ["prompt-registry init --storage file:./registry --author ada", "keep them in another one"],
+  ],
+  busy: "trying the storage",
+  async run(context, { values }) {
+    const { terminal, io } = context;
+    const there = await existing(io.cwd);
+    if (there !== undefined) {
+      if (context.storage !== undefined || values.author !== undefined) {
+        throw new RegistryError("ALREADY_EXISTS", `${there} is there already; edit it, or remove it first`, {
+          path: there,
+        });
+      }
+      if (context.json) terminal.json({ status: "unchanged", config: there });
+      else terminal.out(`${there} unchanged\n`);
+      return undefined;
+    }
+    const storage = context.storage ?? "file:.";
+    if (PASSWORD.test(storage)) throw usageError("a password does not belong into a file; leave it out of --storage");
+    const registry = await context.registry();
+    const health = await registry.check({ signal: context.signal });
+    if (!health.ok) {
+      for (const { ok, name, detail } of health.checks) if (!ok) terminal.error(`${name}: ${detail}`);
+      return FINDINGS;
+    }
+    await writeConfig(context, { storage, ...(values.author === undefined ? {} : { author: values.author }) });
+    if (context.json) terminal.json({ status: "created", config: FILE, storage });
+    else terminal.out(`${FILE} created (storage ${storage})\n`);
+    if (io.env.PROMPT_REGISTRY_STORAGE) terminal.warn(`PROMPT_REGISTRY_STORAGE is set and goes before ${FILE}`);
+    terminal.hint(
+      "next: `prompt-registry push NAME FILE` stores a prompt, `prompt-registry import DIR` a folder of them",
+    );
+    return undefined;
+  },
+});
+
+async function existing(folder: string): Promise<string | undefined> {
+  for (const file of FILES) {
+    const found = await access(join(folder, file)).then(
+      () => true,
+      () => false,
+    );
+    if (found) return file;
+  }
+  return undefined;
+}
+
+async function writeConfig({ io }: Context, config: object): Promise<void> {
+  try {
+    await writeFile(join(io.cwd, FILE), `${JSON.stringify(config, null, 2)}\n`, { flag: "wx" });
+  } catch (error) {
+    throw new RegistryError("CONFIG", `can't write ${FILE}: ${reason(error)}`, { path: FILE, cause: error });
+  }
+}

@@ -1,0 +1,163 @@
+import { join } from "node:path";
+import { isSealed } from "../document.ts";
+import { isRegistryError, type RegistryError } from "../errors.ts";
+import type { StoreRequest } from "../registry/request.ts";
+import type { PromptRegistry } from "../registry.ts";
+import type { Bump } from "../semver.ts";
+import type { Context } from "./command.ts";
+import type { FoundFile } from "./files.ts";
+import { Forecast } from "./forecast.ts";
+import { readTextFile } from "./input.ts";
+
+/** What became of a file. */
+export interface FileResult {
+  readonly file: string;
+  /** `not-tried`: the import ended before it. */
+  readonly status: "created" | "unchanged" | "failed" | "skipped" | "not-tried";
+  readonly name?: string;
+  readonly version?: string;
+  /** Why it failed or was skipped. */
+  readonly reason?: string;
+  readonly error?: RegistryError;
+}
+
+export interface ImportOptions {
+  readonly folder: string;
+  readonly bump: Bump;
+  readonly dryRun: boolean;
+  readonly author?: string;
+  readonly message?: string;
+}
+
+export interface ImportOutcome {
+  readonly results: readonly FileResult[];
+  /** Why the import ended early. */
+  readonly error?: unknown;
+}
+
+/** Big enough for few round trips, small enough to show progress and to stop soon. */
+const BATCH = 50;
+
+interface Item {
+  readonly found: FoundFile & { readonly name: string };
+  readonly request: StoreRequest;
+}
+
+/** Stores files batch by batch. What was stored stays stored, so an import that ended early is continued by repeating it. */
+export async function importFiles(
+  context: Context,
+  registry: PromptRegistry,
+  files: readonly FoundFile[],
+  options: ImportOptions,
+): Promise<ImportOutcome> {
+  const results: FileResult[] = [];
+  const forecast = options.dryRun ? new Forecast(registry, context.signal) : undefined;
+  for (let i = 0; i < files.length; ) {
+    const batch = nextBatch(files, i);
+    context.terminal.progress(batch[0]?.file ?? "", i, files.length);
+    try {
+      context.signal.throwIfAborted();
+      results.push(...(await importBatch(context, registry, batch, options, forecast)));
+    } catch (error) {
+      const left = files
+        .slice(i)
+        .map(({ file, name }): FileResult => ({ file, status: "not-tried", ...(name && { name }) }));
+      return { results: [...results, ...left], error };
+    }
+    i += batch.length;
+  }
+  return { results };
+}
+
+/** A file whose version is chosen by what is there must find the versions before it stored: it begins a batch. */
+function nextBatch(files: readonly FoundFile[], start: number): readonly FoundFile[] {
+  let end = start + 1;
+  while (end < Math.min(files.length, start + BATCH)) {
+    const { name, version } = files[end] as FoundFile;
+    if (name !== undefined && version === undefined && files[end - 1]?.name === name) break;
+    end++;
+  }
+  return files.slice(start, end);
+}
+
+async function importBatch(
+  context: Context,
+  registry: PromptRegistry,
+  batch: readonly FoundFile[],
+  options: ImportOptions,
+  forecast: Forecast | undefined,
+): Promise<FileResult[]> {
+  const read = await Promise.all(batch.map((found) => prepare(context, found, options)));
+  const items = read.filter((r): r is Item => "request" in r);
+  const outcomes =
+    forecast === undefined ? await store(context, registry, items, options) : await foresee(forecast, items);
+  const byFile = new Map(items.map((item, i) => [item.found.file, outcomes[i] as FileResult]));
+  return read.map((r) => ("request" in r ? (byFile.get(r.found.file) as FileResult) : r));
+}
+
+async function prepare(context: Context, found: FoundFile, options: ImportOptions): Promise<Item | FileResult> {
+  const { file, name, version } = found;
+  if (found.skipped !== undefined) return { file, status: "skipped", reason: found.skipped };
+  if (name === undefined) return { file, status: "failed", reason: found.problem ?? "it has no name" };
+  try {
+    const text = await readTextFile(context, join(options.folder, file));
+    const own = version !== undefined ? { version } : isSealed(text) ? {} : { bump: options.bump };
+    return { found: { ...found, name }, request: { name, text, ...own } };
+  } catch (error) {
+    return failure({ file, name }, error);
+  }
+}
+
+/** @throws what is not the fault of the file */
+function failure(of: Pick<FileResult, "file" | "name" | "version">, error: unknown): FileResult {
+  if (!isRegistryError(error) || error.code === "ABORTED") throw error;
+  return { ...of, status: "failed", reason: error.message, error };
+}
+
+async function store(
+  context: Context,
+  registry: PromptRegistry,
+  items: readonly Item[],
+  options: ImportOptions,
+): Promise<FileResult[]> {
+  const { signal } = context;
+  const { author, message } = options;
+  const how = { signal, ...(author === undefined ? {} : { author }), ...(message === undefined ? {} : { message }) };
+  try {
+    const outcomes = await registry.storePrompts(
+      items.map((item) => item.request),
+      how,
+    );
+    return outcomes.map((outcome, i) => {
+      const { file } = (items[i] as Item).found;
+      if (outcome.status !== "failed") {
+        return { file, name: outcome.name, version: outcome.version, status: outcome.status };
+      }
+      // A storage that is away fails every file: that is no fault of this one.
+      if (outcome.error.outcome !== "final") throw outcome.error;
+      return failure({ file, name: outcome.name }, outcome.error);
+    });
+  } catch (error) {
+    // A batch is refused as a whole for one invalid request. One by one, that one is told from the others.
+    if (!isRegistryError(error, "INVALID")) throw error;
+    if (items.length > 1) {
+      const results: FileResult[] = [];
+      for (const item of items) results.push(...(await store(context, registry, [item], options)));
+      return results;
+    }
+    return items.map(({ found: { file, name } }) => failure({ file, name }, error));
+  }
+}
+
+async function foresee(forecast: Forecast, items: readonly Item[]): Promise<FileResult[]> {
+  const results: FileResult[] = [];
+  for (const { found, request } of items) {
+    const { file, name } = found;
+    try {
+      results.push({ file, name, ...(await forecast.store(request)) });
+    } catch (error) {
+      results.push(failure({ file, name }, error));
+    }
+  }
+  return results;
+}

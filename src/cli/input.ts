@@ -1,0 +1,139 @@
+import { open } from "node:fs/promises";
+import { resolve } from "node:path";
+import { abortError, RegistryError, show } from "../errors.ts";
+import { usageError } from "./args.ts";
+import type { Context } from "./command.ts";
+import type { Input } from "./io.ts";
+
+/** More than any document can have; keeps a wrong file name from filling the memory. */
+const MAX_INPUT_BYTES = 4 * 1024 * 1024;
+
+/**
+ * The text of FILE, or of stdin for `-` and where no file is named.
+ *
+ * @throws RegistryError INVALID for what can't be read or is no UTF-8
+ */
+export async function readInput(context: Context, file: string | undefined): Promise<string> {
+  if (file !== undefined && file !== "-") return readTextFile(context, file);
+  const { stdin } = context.io;
+  if (file === undefined && stdin.isTTY === true) throw usageError("missing FILE; write - to type or paste the text");
+  return decode(await collect(stdin, context.signal), "stdin");
+}
+
+export async function readTextFile(context: Context, file: string): Promise<string> {
+  const path = resolve(context.io.cwd, file);
+  const bad = (why: string, cause?: unknown) =>
+    new RegistryError("INVALID", `can't read ${show(file)}: ${why}`, { field: "file", path: file, cause });
+  let bytes: Buffer;
+  try {
+    const handle = await open(path);
+    try {
+      const { size } = await handle.stat();
+      if (size > MAX_INPUT_BYTES) throw bad(`it has ${size} bytes; a prompt has at most 1 MiB`);
+      bytes = await handle.readFile({ signal: context.signal });
+    } finally {
+      await handle.close();
+    }
+  } catch (error) {
+    if (error instanceof RegistryError) throw error;
+    if (context.signal.aborted) throw abortError(context.signal);
+    throw bad(reason(error), error);
+  }
+  return decode(bytes, show(file));
+}
+
+/** What the system said, in words. */
+export function reason(error: unknown): string {
+  const code = error instanceof Error && "code" in error ? error.code : undefined;
+  switch (code) {
+    case "ENOENT":
+      return "there is no such file";
+    case "EISDIR":
+      return "it is a folder";
+    case "ENOTDIR":
+      return "it is no folder";
+    case "EACCES":
+    case "EPERM":
+      return "permission denied";
+    default:
+      return error instanceof Error ? error.message : String(error);
+  }
+}
+
+/** All of a stream; stops at once when the signal fires. */
+export async function collect(stream: Input, signal: AbortSignal): Promise<Uint8Array> {
+  if (signal.aborted) throw abortError(signal);
+  // A stream that waits for a person does not end by itself.
+  const stop = () => stream.destroy?.();
+  signal.addEventListener("abort", stop, { once: true });
+  try {
+    const chunks: Uint8Array[] = [];
+    let size = 0;
+    for await (const chunk of stream) {
+      const bytes = typeof chunk === "string" ? Buffer.from(chunk) : chunk;
+      size += bytes.length;
+      if (size > MAX_INPUT_BYTES) {
+        throw new RegistryError("INVALID", "stdin is too long; a prompt has at most 1 MiB", { field: "text" });
+      }
+      chunks.push(bytes);
+    }
+    if (signal.aborted) throw abortError(signal);
+    return Buffer.concat(chunks);
+  } catch (error) {
+    if (signal.aborted) throw abortError(signal);
+    throw error;
+  } finally {
+    signal.removeEventListener("abort", stop);
+  }
+}
+
+/** One line typed by a person; `""` at the end of the input. */
+export async function readLine(stream: Input, signal: AbortSignal): Promise<string> {
+  const stop = () => stream.destroy?.();
+  signal.addEventListener("abort", stop, { once: true });
+  try {
+    let text = "";
+    for await (const chunk of stream) {
+      text += typeof chunk === "string" ? chunk : Buffer.from(chunk).toString("utf8");
+      if (text.includes("\n") || text.length > 1000) break;
+    }
+    if (signal.aborted) throw abortError(signal);
+    return (text.split("\n", 1)[0] ?? "").trim();
+  } catch (error) {
+    if (signal.aborted) throw abortError(signal);
+    throw error;
+  } finally {
+    signal.removeEventListener("abort", stop);
+  }
+}
+
+function decode(bytes: Uint8Array, what: string): string {
+  try {
+    // A byte order mark is part of the author's bytes.
+    return new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes);
+  } catch {
+    throw new RegistryError("INVALID", `${what} is not UTF-8 (byte ${firstBadByte(bytes)}); save it as UTF-8`, {
+      field: "text",
+    });
+  }
+}
+
+/** Offset of the first byte that is no UTF-8. */
+function firstBadByte(bytes: Uint8Array): number {
+  const valid = (end: number) => {
+    try {
+      new TextDecoder("utf-8", { fatal: true }).decode(bytes.subarray(0, end), { stream: true });
+      return true;
+    } catch {
+      return false;
+    }
+  };
+  let low = 0;
+  let high = bytes.length;
+  while (low < high) {
+    const middle = (low + high + 1) >> 1;
+    if (valid(middle)) low = middle;
+    else high = middle - 1;
+  }
+  return low;
+}

@@ -1,0 +1,267 @@
+import * as z from "zod";
+import { parseLocation } from "./config.ts";
+import { RegistryError } from "./errors.ts";
+import { bytes, count, duration, location, selector } from "./layers/config/values.ts";
+
+const memorySchema = z.strictObject({ backend: z.literal("memory") });
+
+const fileSchema = z.strictObject({
+  backend: z.literal("file"),
+  /** The folder; `prompts/` lies below it. */
+  path: z.string().min(1),
+  /** Folder of the prompts below `path`. */
+  dir: z
+    .string()
+    .regex(/^[A-Za-z0-9._-]+$/)
+    .optional(),
+  /** `embedded` reads one small file synchronously; `server` never blocks. */
+  mode: z.enum(["embedded", "server"]).optional(),
+  links: z.enum(["auto", "symlink", "text"]).optional(),
+});
+
+const sqliteSchema = z.strictObject({
+  backend: z.literal("sqlite"),
+  /** The database file. */
+  path: z.string().min(1),
+  /** How long to wait while another process writes. */
+  busyTimeout: duration.optional(),
+  module: z.enum(["node:sqlite", "libsql"]).optional(),
+  readOnly: z.stringbool().or(z.boolean()).optional(),
+  /** Of answers that are kept in memory. */
+  cacheBytes: bytes.optional(),
+});
+
+const postgresSchema = z.strictObject({
+  backend: z.literal("postgres"),
+  /** `postgres://user@host/database`; a password may also come from `PGPASSWORD`. */
+  url: z
+    .string()
+    .regex(/^postgres(?:ql)?:/, "must start with postgres://")
+    .optional(),
+  host: z.string().min(1).optional(),
+  port: count.optional(),
+  database: z.string().min(1).optional(),
+  user: z.string().min(1).optional(),
+  password: z.string().min(1).optional(),
+  ssl: z.boolean().optional(),
+  pool: z
+    .strictObject({ max: count.optional(), idleTimeout: duration.optional(), connectTimeout: duration.optional() })
+    .optional(),
+  /** Where the tables are. */
+  schema: z
+    .string()
+    .regex(/^[a-z_][a-z0-9_]{0,62}$/)
+    .optional(),
+  statementTimeout: duration.optional(),
+  applicationName: z.string().min(1).max(63).optional(),
+  notify: z.boolean().optional(),
+  prepare: z.boolean().optional(),
+  feed: z.enum(["snapshot", "lock"]).optional(),
+});
+
+const snapshotSchema = z.strictObject({
+  backend: z.literal("snapshot"),
+  /** A file that `prompt-registry snapshot` wrote. */
+  path: z.string().min(1),
+});
+
+const storageSchema = z.discriminatedUnion("backend", [
+  memorySchema,
+  fileSchema,
+  sqliteSchema,
+  postgresSchema,
+  snapshotSchema,
+]);
+
+/** A location or the same in parts; a location is taken apart here, so that its options are checked like all others. */
+const place = z.union([location((text): unknown => parseLocation(text)).pipe(storageSchema), storageSchema]);
+
+const cacheSchema = z.strictObject({
+  ttl: duration.optional(),
+  staleWhileRevalidate: duration.optional(),
+  staleIfError: duration.optional(),
+  documentMaxAge: duration.optional(),
+  negativeTtl: duration.optional(),
+  maxBytes: bytes.optional(),
+  poll: duration.optional(),
+  disk: z
+    .union([
+      z
+        .string()
+        .min(1)
+        .transform((path) => ({ path })),
+      z.strictObject({ path: z.string().min(1), maxBytes: bytes.optional() }),
+    ])
+    .optional(),
+  preload: z.array(selector).optional(),
+});
+
+const configSchema = z.strictObject({
+  /** A location (`file:./dir`) or a backend with its options. */
+  storage: place.optional(),
+  /** Who is named as author of changes when a call names nobody. */
+  author: z.string().min(1).max(200).optional(),
+  cache: z.union([z.boolean(), cacheSchema]).optional(),
+  /** Asked in this order while the storage can't be. */
+  fallback: z.array(place).optional(),
+  retry: z
+    .union([
+      z.boolean(),
+      z.strictObject({
+        attempts: count.optional(),
+        baseDelay: duration.optional(),
+        maxDelay: duration.optional(),
+        budget: count.optional(),
+      }),
+    ])
+    .optional(),
+  /** Of each attempt; or `attempt` and `call`, which is the whole. */
+  timeout: z
+    .union([
+      z.literal(false),
+      duration.transform((attempt) => ({ attempt })),
+      z.strictObject({ attempt: duration.optional(), call: duration.optional() }),
+    ])
+    .optional(),
+  circuit: z
+    .union([
+      z.boolean(),
+      z.strictObject({
+        failures: count.optional(),
+        cooldown: duration.optional(),
+        maxCooldown: duration.optional(),
+      }),
+    ])
+    .optional(),
+  /** How many calls at once; or all its options. */
+  limit: z
+    .union([
+      count.transform((concurrency) => ({ concurrency })),
+      z.strictObject({
+        concurrency: count.optional(),
+        rate: z.number().positive().optional(),
+        burst: count.optional(),
+        queue: count.optional(),
+      }),
+    ])
+    .optional(),
+  readonly: z.boolean().optional(),
+  /** Only prompts whose names start so. */
+  prefix: z
+    .string()
+    .regex(/^[a-z0-9._/-]{1,200}$/, "can't start a name")
+    .optional(),
+  /** A second storage that is kept equal. */
+  mirror: z
+    .union([
+      place.transform((to) => ({ to })),
+      z.strictObject({ to: place, cursor: z.string().min(1).optional(), poll: duration.optional() }),
+    ])
+    .optional(),
+  /** The first pattern that matches a name says where its prompt lies; the others lie in `storage`. */
+  route: z
+    .array(
+      z.strictObject({
+        names: z.string().regex(/^[a-z0-9._/*-]{1,200}$/, "must be like support/* or support/**"),
+        storage: place,
+      }),
+    )
+    .optional(),
+  /** Spans through `@opentelemetry/api`. */
+  trace: z.boolean().optional(),
+});
+
+type Defined<T> = T extends readonly unknown[]
+  ? { [K in keyof T]: Defined<T[K]> }
+  : T extends object
+    ? { readonly [K in keyof T]: Defined<Exclude<T[K], undefined>> }
+    : T;
+
+export type StorageConfig = Defined<z.output<typeof storageSchema>>;
+/** A configuration that was checked: durations in milliseconds, locations taken apart. */
+export type CheckedConfig = Defined<z.output<typeof configSchema>>;
+
+/** Milliseconds, or a number with a unit: `"500ms"`, `"60s"`, `"5m"`, `"1h"`, `"7d"`. */
+export type Duration = number | string;
+/** Bytes, or a number with a unit: `"64MB"`. */
+export type Size = number | string;
+/** `file:./dir` and the like, or a backend with its options. */
+export type Place = string | StorageConfig;
+
+export interface CacheConfig {
+  readonly ttl?: Duration;
+  readonly staleWhileRevalidate?: Duration;
+  readonly staleIfError?: Duration;
+  readonly documentMaxAge?: Duration;
+  readonly negativeTtl?: Duration;
+  readonly maxBytes?: Size;
+  readonly poll?: Duration;
+  /** A folder for the second tier. */
+  readonly disk?: string | { readonly path: string; readonly maxBytes?: Size };
+  /** Read at start: `["support/triage@production"]`. */
+  readonly preload?: readonly string[];
+}
+
+/** What may be passed, and stands in a file; see docs/layers.md for what each layer does. */
+export interface RegistryConfig {
+  readonly storage?: Place;
+  readonly author?: string;
+  readonly cache?: boolean | CacheConfig;
+  readonly fallback?: readonly Place[];
+  readonly retry?:
+    | boolean
+    | {
+        readonly attempts?: number;
+        readonly baseDelay?: Duration;
+        readonly maxDelay?: Duration;
+        readonly budget?: number;
+      };
+  readonly timeout?: false | Duration | { readonly attempt?: Duration; readonly call?: Duration };
+  readonly circuit?:
+    | boolean
+    | { readonly failures?: number; readonly cooldown?: Duration; readonly maxCooldown?: Duration };
+  readonly limit?:
+    | number
+    | { readonly concurrency?: number; readonly rate?: number; readonly burst?: number; readonly queue?: number };
+  readonly readonly?: boolean;
+  readonly prefix?: string;
+  readonly mirror?: Place | { readonly to: Place; readonly cursor?: string; readonly poll?: Duration };
+  readonly route?: readonly { readonly names: string; readonly storage: Place }[];
+  readonly trace?: boolean;
+}
+
+export type ConfigProblems = readonly string[];
+
+export function checkStorage(value: unknown): StorageConfig {
+  return checked(storageSchema.safeParse(value), "storage") as StorageConfig;
+}
+
+export function checkConfig(value: unknown): CheckedConfig {
+  return checked(configSchema.safeParse(value), "") as CheckedConfig;
+}
+
+function checked<T>(result: z.ZodSafeParseResult<T>, path: string): T {
+  if (result.success) return result.data;
+  const issues = result.error.issues.flatMap((issue) => problems(issue, path === "" ? [] : [path]));
+  const field = issues[0]?.split(":", 1)[0];
+  throw new RegistryError("CONFIG", `the configuration is wrong: ${issues.join("; ")}`, {
+    issues,
+    ...(field === undefined ? {} : { field }),
+  });
+}
+
+function problems(issue: z.core.$ZodIssue, before: readonly PropertyKey[]): string[] {
+  const path = [...before, ...issue.path];
+  if (issue.code === "invalid_union" && issue.errors.length > 0) {
+    // The branch with the fewest problems is the one that was meant.
+    const [best] = [...issue.errors].sort((a, b) => depth(b) - depth(a));
+    return (best ?? []).flatMap((inner) => problems(inner, path));
+  }
+  return [`${path.map(String).join(".") || "configuration"}: ${issue.message}`];
+}
+
+/** Problems deeper inside a value mean that the value's own kind was right. */
+function depth(issues: readonly z.core.$ZodIssue[]): number {
+  const meant = (i: z.core.$ZodIssue) => i.code === "unrecognized_keys" || i.code === "custom";
+  return Math.max(0, ...issues.map((i) => (meant(i) ? 1 : i.path.length)));
+}

@@ -1,0 +1,227 @@
+import { readFile } from "node:fs/promises";
+import { resolve } from "node:path";
+import type { CheckedConfig, ConfigProblems, RegistryConfig, StorageConfig } from "./config-schema.ts";
+import type { StorageDriver } from "./driver.ts";
+import { RegistryError, show } from "./errors.ts";
+import { readVariables } from "./layers/config/variables.ts";
+import type { RegistryOptions } from "./registry/context.ts";
+import { PromptRegistry } from "./registry.ts";
+
+export type {
+  CacheConfig,
+  CheckedConfig,
+  Duration,
+  Place,
+  RegistryConfig,
+  Size,
+  StorageConfig,
+} from "./config-schema.ts";
+
+/** A location such as `file:./dir`, or a whole configuration. */
+export type ConfigInput = string | RegistryConfig;
+
+export interface LoadOptions {
+  /** Where `prompt-registry.config.json|yaml|yml` is looked for and relative paths start. Default: the working directory. */
+  readonly cwd?: string;
+  /** Where `PROMPT_REGISTRY_*` variables are looked for. Default `process.env`; `{}` for none. */
+  readonly env?: Readonly<Record<string, string | undefined>>;
+  /** A configuration file, or `false` to read none. Default: the one in `cwd`, if there is one. */
+  readonly configFile?: string | false;
+}
+
+export const DEFAULT_STORAGE = "file:.";
+const FILES = ["prompt-registry.config.json", "prompt-registry.config.yaml", "prompt-registry.config.yml"];
+
+type Backend = StorageConfig["backend"];
+type Of<B extends Backend> = Extract<StorageConfig, { readonly backend: B }>;
+type Openers = { readonly [B in Backend]: (config: Of<B>, cwd: string) => Promise<StorageDriver> };
+
+/** One line a backend. Each loads its code, and its SDK, only when it is opened. */
+const BACKENDS: Openers = {
+  memory: async () => (await import("./drivers/memory.ts")).memory(),
+  file: async (config, cwd) => (await import("./drivers/fs/index.ts")).fs(inFolder(config, cwd)),
+  sqlite: async (config, cwd) => (await import("./drivers/sql/index.ts")).sqlite(inFolder(config, cwd)),
+  postgres: async ({ backend: _, ...options }) => (await import("./drivers/sql/index.ts")).postgres(options),
+  snapshot: async (config, cwd) => (await import("./drivers/snapshot/index.ts")).snapshot(inFolder(config, cwd)),
+};
+
+function inFolder<C extends { readonly backend: string; readonly path: string }>(config: C, cwd: string) {
+  const { backend: _, path, ...options } = config;
+  return { ...options, path: path === ":memory:" ? path : resolve(cwd, path) };
+}
+
+/**
+ * Turns a location into a storage configuration.
+ *
+ * @throws RegistryError CONFIG
+ * @example
+ * parseLocation("file:./registry"); // { backend: "file", path: "./registry" }
+ */
+export function parseLocation(location: string): StorageConfig {
+  const match = /^([a-z][a-z0-9+.-]*):(.*)$/s.exec(location);
+  const scheme = match?.[1];
+  const rest = match?.[2] ?? "";
+  if (scheme === "memory" && (rest === "" || rest === "//")) return { backend: "memory" };
+  if (scheme === "file" || scheme === "sqlite" || scheme === "snapshot") {
+    const question = rest.indexOf("?");
+    const path = filePath(question < 0 ? rest : rest.slice(0, question), location);
+    const options = question < 0 ? {} : Object.fromEntries(new URLSearchParams(rest.slice(question + 1)));
+    return { ...options, backend: scheme, path } as StorageConfig;
+  }
+  if (scheme === "postgres" || scheme === "postgresql") return { backend: "postgres", url: location };
+  const known = "file:./dir, sqlite:./registry.db, postgres://host/database, snapshot:./file or memory:";
+  // Credentials may stand in a URL: only its scheme is repeated.
+  const what = scheme === undefined ? show(location) : `${scheme}:…`;
+  throw new RegistryError("CONFIG", `storage ${what} is not a location this version knows; write ${known}`, {
+    field: "storage",
+  });
+}
+
+function filePath(rest: string, location: string): string {
+  const path = rest.startsWith("///") ? rest.slice(2) : rest;
+  const scheme = location.slice(0, location.indexOf(":"));
+  const bad = (problem: string) =>
+    new RegistryError("CONFIG", `storage ${show(location)} ${problem}; write ${scheme}:./name or ${scheme}:///name`, {
+      field: "storage",
+    });
+  if (path.startsWith("//")) throw bad("names a host");
+  if (path === "" || path.includes("\0")) throw bad("has no usable path");
+  return decodePath(path, location);
+}
+
+function decodePath(path: string, location: string): string {
+  try {
+    return decodeURIComponent(path);
+  } catch {
+    throw new RegistryError(
+      "CONFIG",
+      `storage ${show(location)} has a % that is not followed by two hex digits; write %25`,
+      {
+        field: "storage",
+      },
+    );
+  }
+}
+
+/**
+ * Opens one storage.
+ *
+ * @param backend `memory`, `file`, `sqlite`, `postgres` or `snapshot`
+ * @param config that backend's options; every problem is named at once
+ * @throws RegistryError CONFIG
+ * @example
+ * const driver = await createStorage("file", { path: "./registry" });
+ */
+export async function createStorage(
+  backend: Backend,
+  config: Readonly<Record<string, unknown>> = {},
+  options: { readonly cwd?: string } = {},
+): Promise<StorageDriver> {
+  const { checkStorage } = await import("./config-schema.ts");
+  return openStorage(checkStorage({ ...config, backend }), options.cwd ?? process.cwd());
+}
+
+function openStorage<B extends Backend>(config: Of<B>, cwd: string): Promise<StorageDriver> {
+  return BACKENDS[config.backend as B](config, cwd);
+}
+
+/**
+ * Reads the configuration. Every key on its own comes from the first of: what was passed, the `PROMPT_REGISTRY_*`
+ * variable, the configuration file, the default. Durations and sizes become numbers, locations are taken apart.
+ *
+ * @throws RegistryError CONFIG naming every problem at once
+ */
+export async function loadConfig(input: ConfigInput = {}, options: LoadOptions = {}): Promise<CheckedConfig> {
+  const passed = typeof input === "string" ? { storage: input } : input;
+  const { config: named, ...variables } = readVariables(options.env ?? process.env);
+  const file = await readConfigFile(options, named as string | undefined);
+  const merged = { storage: DEFAULT_STORAGE, ...file, ...variables, ...passed };
+  // Checking needs a schema library that a plain folder should not have to wait for.
+  if (isPlain(merged)) return { storage: parseLocation(merged.storage) };
+  const { checkConfig } = await import("./config-schema.ts");
+  return checkConfig(merged);
+}
+
+function isPlain(config: Readonly<Record<string, unknown>>): config is { readonly storage: string } {
+  const { storage } = config;
+  return typeof storage === "string" && !storage.includes("?") && Object.keys(config).length === 1;
+}
+
+async function readConfigFile(options: LoadOptions, named: string | undefined): Promise<Record<string, unknown>> {
+  const cwd = options.cwd ?? process.cwd();
+  const wanted = options.configFile ?? named;
+  if (wanted === false) return {};
+  if (wanted !== undefined) return (await parseFile(resolve(cwd, wanted), true)) ?? {};
+  const found: { path: string; config: Record<string, unknown> }[] = [];
+  for (const path of FILES) {
+    const config = await parseFile(resolve(cwd, path), false);
+    if (config !== undefined) found.push({ path, config });
+  }
+  if (found.length > 1) {
+    throw new RegistryError("CONFIG", `there are ${found.map((f) => f.path).join(" and ")}; keep one of them`, {
+      field: "config",
+    });
+  }
+  return found[0]?.config ?? {};
+}
+
+async function parseFile(path: string, required: boolean): Promise<Record<string, unknown> | undefined> {
+  let text: string;
+  try {
+    text = await readFile(path, "utf8");
+  } catch (error) {
+    if (!required && (error as NodeJS.ErrnoException).code === "ENOENT") return undefined;
+    throw new RegistryError("CONFIG", `the configuration file ${show(path)} can't be read`, {
+      field: "config",
+      path,
+      cause: error,
+    });
+  }
+  let value: unknown;
+  try {
+    value = path.endsWith(".json") ? JSON.parse(text) : (await import("js-yaml")).load(text);
+  } catch (error) {
+    const why = error instanceof Error ? error.message.split("\n", 1)[0] : String(error);
+    throw new RegistryError("CONFIG", `the configuration file ${show(path)} does not parse: ${why}`, {
+      field: "config",
+      path,
+    });
+  }
+  if (value !== null && typeof value === "object" && !Array.isArray(value)) return value as Record<string, unknown>;
+  throw new RegistryError("CONFIG", `the configuration file ${show(path)} must hold a mapping of settings`, {
+    field: "config",
+    path,
+  });
+}
+
+/**
+ * Opens a registry. Without arguments: from the environment, the configuration file, or the folder `.`.
+ *
+ * @throws RegistryError CONFIG naming every problem at once
+ * @example
+ * const registry = await openRegistry("file:./registry");
+ * @example
+ * const registry = await openRegistry({ storage: { backend: "file", path: "./registry", mode: "server" }, author: "ada" });
+ */
+export async function openRegistry(
+  input: ConfigInput = {},
+  options: LoadOptions & RegistryOptions = {},
+): Promise<PromptRegistry> {
+  const config = await loadConfig(input, options);
+  const { storage, author, ...layers } = config;
+  const cwd = options.cwd ?? process.cwd();
+  const open = (place: StorageConfig) => openStorage(place, cwd);
+  const main = storage ?? parseLocation(DEFAULT_STORAGE);
+  const isBare = Object.keys(layers).length === 0 && !isRemote(main);
+  const driver = isBare
+    ? await open(main)
+    : await (await import("./layers/config/compose.ts")).compose(main, layers, { open, cwd, isRemote });
+  return new PromptRegistry(driver, { ...(author === undefined ? {} : { author }), ...options });
+}
+
+/** Whether a network lies in between: then calls are tried again and bounded in time, unless that is switched off. */
+function isRemote({ backend }: StorageConfig): boolean {
+  return backend === "postgres";
+}
+
+export type { ConfigProblems };

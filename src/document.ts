@@ -1,0 +1,23 @@
+export { isSealed, openDocument, openStored, readSeal, sameText, unseal } from "./document/open.ts";
+export {
+  canonicalSeal,
+  checkNote,
+  checkText,
+  type Digest,
+  type ExpectedSlot,
+  isDigest,
+  MAX_AUTHOR,
+  MAX_MESSAGE,
+  MAX_STORED_BYTES,
+  MAX_TEXT_BYTES,
+  type OpenedDocument,
+  type OpenedText,
+  parseDigest,
+  type Removal,
+  type SealedDocument,
+  type SealInput,
+  sealDocument,
+  sealTombstone,
+  type Tombstone,
+  type TombstoneInput,
+} from "./document/seal.ts";

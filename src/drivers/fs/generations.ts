@@ -1,0 +1,199 @@
+import { hash } from "node:crypto";
+import { type Digest, isDigest } from "../../document.ts";
+import type { Head, HistoryEntry, Revision } from "../../driver.ts";
+import { EMPTY_HEAD } from "../../driver.ts";
+import { isRegistryError, RegistryError } from "../../errors.ts";
+import { decodeHead, encodeHead, type HeadRecord, headFromJson, headToJson } from "../../head.ts";
+import type { PromptName } from "../../names.ts";
+import { isVersion, type Version } from "../../semver.ts";
+import { namesIn, readWhole, type Stamp, stampOf } from "./files.ts";
+import { generationFile, generationOf, HEAD_FILE, HEADS_DIR, isTemp } from "./layout.ts";
+import type { Scan } from "./scan.ts";
+import { at, type Store } from "./store.ts";
+import type { Task } from "./task.ts";
+
+/** A document that a generation announces before it is there. */
+export interface Reservation {
+  readonly version: Version;
+  readonly digest: Digest;
+  readonly temp: string;
+}
+
+/** One file of `.heads`. `record.history` holds the entries that came with it. */
+export interface Generation {
+  readonly record: HeadRecord;
+  readonly commit: string;
+  readonly adds: readonly Reservation[];
+  /** The history before the first generation here, as a clone's `latest.json` told it. */
+  readonly base?: readonly HistoryEntry[];
+}
+
+/** The head as found. */
+export interface LoadedHead {
+  readonly source: "none" | "json" | "chain";
+  readonly head: Head;
+  readonly revision: Revision | null;
+  /** Highest generation here; the next head is written as the one after it. */
+  readonly generation: number;
+  readonly adds: readonly Reservation[];
+  /** `latest.json`, where it could be read. */
+  readonly json?: { readonly record: HeadRecord; readonly stamp: Stamp };
+}
+
+export const NO_HEAD: LoadedHead = Object.freeze({
+  source: "none",
+  head: EMPTY_HEAD,
+  revision: null,
+  generation: 0,
+  adds: [],
+});
+
+export function encodeGeneration({ record, commit, adds, base }: Generation): string {
+  const json = {
+    ...headToJson(record),
+    commit,
+    ...(adds.length === 0 ? {} : { adds }),
+    ...(base === undefined ? {} : { base }),
+  };
+  return `${JSON.stringify(json)}\n`;
+}
+
+export function decodeGeneration(text: string, name: PromptName, number: number, where: string): Generation {
+  const bad = (problem: string) => new RegistryError("CORRUPT", `${where} ${problem}`, { ...at(name), path: where });
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch {
+    throw bad("is not JSON");
+  }
+  const record = headFromJson(value, name, where);
+  if (record.head.generation !== number) throw bad(`holds the generation ${record.head.generation}`);
+  const { commit, adds = [], base } = value as Record<string, unknown>;
+  if (typeof commit !== "string" || !Array.isArray(adds)) throw bad("is incomplete");
+  const before = base === undefined ? undefined : headFromJson({ ...(value as object), history: base }, name, where);
+  return {
+    record,
+    commit,
+    adds: adds.map((add: unknown) => {
+      const { version, digest, temp } = (typeof add === "object" && add !== null ? add : {}) as Record<string, unknown>;
+      // The temporary name becomes a path, so nothing but our own pattern will do.
+      const isOurs = typeof temp === "string" && isTemp(temp) && /^[.a-z0-9-]+$/.test(temp);
+      if (typeof version !== "string" || !isVersion(version) || !isDigest(digest) || !isOurs) {
+        throw bad("announces something that is no document");
+      }
+      return { version, digest, temp };
+    }),
+    ...(before === undefined ? {} : { base: before.history }),
+  };
+}
+
+export function* readGeneration(
+  store: Store,
+  root: string,
+  name: PromptName,
+  path: string,
+  number: number,
+): Task<Generation> {
+  const file = `${HEADS_DIR}/${generationFile(number)}`;
+  const context = at(name, file);
+  const found = yield* readWhole(store, root, `${path}/${file}`, context);
+  if (found !== undefined) return decodeGeneration(found.text, name, number, `${name}/${file}`);
+  throw new RegistryError("CORRUPT", `${name}/${file} vanished; head generations must never be removed`, context);
+}
+
+/** Numbers of the generations here, ascending. */
+export function* generationNumbers(name: PromptName, path: string): Task<number[]> {
+  const files = (yield* namesIn(`${path}/${HEADS_DIR}`, at(name, HEADS_DIR))) ?? [];
+  return files.flatMap((file) => generationOf(file) ?? []).sort((a, b) => a - b);
+}
+
+/** `latest.json`; `undefined` when it is not there. */
+export function* readHeadFile(
+  store: Store,
+  root: string,
+  name: PromptName,
+  path: string,
+): Task<{ readonly record: HeadRecord; readonly stamp: Stamp } | undefined> {
+  const found = yield* readWhole(store, root, `${path}/${HEAD_FILE}`, at(name, HEAD_FILE));
+  if (found === undefined) return undefined;
+  return { record: decodeHead(found.text, name, `${name}/${HEAD_FILE}`), stamp: stampOf(found.stats) };
+}
+
+/**
+ * The head: the last of the generations, or what a clone's `latest.json` says where that is newer. Labels and pin of
+ * a file that came from elsewhere are no authority over what is there, so those without a version are left out.
+ */
+export function* loadHead(store: Store, root: string, name: PromptName, path: string, scan: Scan): Task<LoadedHead> {
+  if (!scan.heads && !scan.headFile) return NO_HEAD;
+  const numbers = scan.heads ? yield* generationNumbers(name, path) : [];
+  const top = numbers.at(-1);
+  const chain = top === undefined ? undefined : yield* readGeneration(store, root, name, path, top);
+  let json: LoadedHead["json"];
+  try {
+    if (scan.headFile) json = yield* readHeadFile(store, root, name, path);
+  } catch (error) {
+    // The chain is the truth; a projection that was cut or merged badly must not stop anybody.
+    if (chain === undefined || !isRegistryError(error, "CORRUPT")) throw error;
+  }
+  if (json !== undefined && json.record.head.generation > (top ?? 0)) {
+    const { head } = json.record;
+    const known = dropMissing(head, scan);
+    // The same generation can come back with other content (a forced push), so the number alone names nothing.
+    const mark = hash("sha256", encodeHead({ name, head, history: [] })).slice(0, 12);
+    return {
+      source: "json",
+      head: known,
+      revision: `g${head.generation}.${mark}`,
+      generation: head.generation,
+      adds: [],
+      json,
+    };
+  }
+  if (chain === undefined || top === undefined) return json === undefined ? NO_HEAD : { ...NO_HEAD, json };
+  return {
+    source: "chain",
+    head: chain.record.head,
+    revision: `g${top}`,
+    generation: top,
+    adds: chain.adds,
+    ...(json === undefined ? {} : { json }),
+  };
+}
+
+function dropMissing(head: Head, scan: Scan): Head {
+  const { pin, labels, ...rest } = head;
+  const there = Object.entries(labels).filter(([, version]) => scan.versions.has(version));
+  return Object.freeze({
+    ...rest,
+    labels: Object.freeze(Object.fromEntries(there)),
+    ...(pin === undefined || !scan.versions.has(pin) ? {} : { pin }),
+  });
+}
+
+/** Head entries, oldest first: those of the chain in its order, after those that a clone brought along. */
+export function* loadEntries(
+  store: Store,
+  root: string,
+  name: PromptName,
+  path: string,
+  scan: Scan,
+  loaded: LoadedHead,
+): Task<HistoryEntry[]> {
+  const entries: HistoryEntry[] = [];
+  const seen = new Set<string>();
+  // A list may tell again what was told before, but what it tells twice happened twice.
+  const addNew = (list: readonly HistoryEntry[]) => {
+    const fresh = list.filter((entry) => !seen.has(JSON.stringify(entry)));
+    for (const entry of fresh) seen.add(JSON.stringify(entry));
+    entries.push(...fresh);
+  };
+  const numbers = scan.heads ? yield* generationNumbers(name, path) : [];
+  for (const number of numbers) {
+    const { record, base } = yield* readGeneration(store, root, name, path, number);
+    if (base !== undefined) addNew(base);
+    for (const entry of record.history) seen.add(JSON.stringify(entry));
+    entries.push(...record.history);
+  }
+  if (loaded.source === "json" && loaded.json !== undefined) addNew(loaded.json.record.history);
+  return entries;
+}

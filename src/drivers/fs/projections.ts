@@ -1,0 +1,156 @@
+/** What people and other tools see: links and `latest.json`. None of it is ever read as the truth where a head is. */
+import { randomUUID } from "node:crypto";
+import { EMPTY_HEAD, type HeadState, type HistoryEntry } from "../../driver.ts";
+import { encodeHead } from "../../head.ts";
+import type { Label, PromptName } from "../../names.ts";
+import { labelTarget } from "../../rules/latest.ts";
+import type { Version } from "../../semver.ts";
+import { discard, writeLoose } from "./create.ts";
+import { errno, isErrno } from "./failure.ts";
+import type { Folder } from "./folder.ts";
+import { loadEntries } from "./generations.ts";
+import { highest } from "./highest.ts";
+import { HEAD_FILE, HEADS_DIR, LATEST_FILE, labelFile, linkTarget, tempFile, versionFile } from "./layout.ts";
+import { scanOf } from "./scan.ts";
+import { loadState, type PromptState, readProjection } from "./state.ts";
+import type { Store } from "./store.ts";
+import { call, type Task } from "./task.ts";
+
+const MAX_ROUNDS = 20;
+/** Entries that `latest.json` shows; all of them are in the generations. */
+const SHOWN_ENTRIES = 1000;
+
+/** Puts a link in place; there is no instant without one. */
+export function* showLink(store: Store, folder: Folder, file: string, target: string): Task<void> {
+  let temp = tempFile(randomUUID());
+  if (store.symlinks !== false) {
+    try {
+      yield* call("symlink", target, `${folder.at}/${temp}`);
+      store.symlinks = true;
+    } catch (error) {
+      if (store.symlinks === true || !isErrno(error, "EPERM", "ENOTSUP", "EOPNOTSUPP", "ENOSYS", "EINVAL")) throw error;
+      store.symlinks = false;
+    }
+  }
+  if (store.symlinks === false) temp = (yield* writeLoose(folder, target)).file;
+  try {
+    yield* call("rename", `${folder.at}/${temp}`, `${folder.at}/${file}`);
+  } catch (error) {
+    yield* discard(folder, { file: temp, boxed: false });
+    throw error;
+  }
+}
+
+/**
+ * Shows what was just published, in few calls where no head can have a say: swap the link, look again, and repeat until
+ * it shows the highest version. Whoever swaps last looks last, so all of several writers together end at the highest.
+ *
+ * @param fresh the folder was made for this
+ * @returns the state, as far as it was looked at
+ */
+export function* showAdded(
+  store: Store,
+  root: string,
+  name: PromptName,
+  folder: Folder,
+  versions: readonly Version[],
+  fresh: boolean,
+): Task<HeadState | undefined> {
+  const ours = highest(versions);
+  if (ours === undefined) return undefined;
+  const noHead =
+    (yield* call("lstat", `${folder.at}/${HEADS_DIR}`)) === undefined &&
+    (yield* call("lstat", `${folder.at}/${HEAD_FILE}`)) === undefined;
+  if (noHead) {
+    const shown = fresh ? "none" : yield* quickTarget(folder);
+    if (shown !== "none" && shown !== "other" && highest([shown, ours]) === shown) return undefined;
+    if (shown !== "other") {
+      yield* showLink(store, folder, LATEST_FILE, versionFile(ours));
+      const scan = scanOf(yield* call("readdir", folder.at));
+      const latest = highest(scan.versions.keys());
+      if (latest === ours && !scan.heads && !scan.headFile && scan.marks.length === 0) {
+        return scan.links.length > 0 ? undefined : Object.freeze({ head: EMPTY_HEAD, revision: null, latest });
+      }
+    }
+  }
+  return (yield* show(store, root, name, folder, [])).state;
+}
+
+function* quickTarget(folder: Folder): Task<Version | "none" | "other"> {
+  try {
+    return linkTarget(yield* call("readlink", `${folder.at}/${LATEST_FILE}`)) ?? "none";
+  } catch (error) {
+    if (errno(error) === "ENOENT") return "none";
+    // A stand-in for a link, or a file that is none of ours.
+    return "other";
+  }
+}
+
+/**
+ * Brings `latest.md`, the links of these labels, and `latest.json` where there is a head, to what the state says; until
+ * a look finds nothing to do.
+ */
+export function* show(
+  store: Store,
+  root: string,
+  name: PromptName,
+  folder: Folder,
+  labels: readonly Label[],
+): Task<PromptState> {
+  for (let round = 0; round < MAX_ROUNDS; round++) {
+    const state = yield* loadState(store, root, name, folder.at);
+    if (state === undefined) throw new Error(`${name} vanished`);
+    let changed = yield* showPointer(store, root, folder, LATEST_FILE, state, state.state.latest);
+    for (const label of labels) {
+      const target = labelTarget(state.state.head, label);
+      if (yield* showPointer(store, root, folder, labelFile(label), state, target)) changed = true;
+    }
+    if (yield* showHead(store, root, folder, state)) changed = true;
+    if (!changed) return state;
+  }
+  throw new Error(`${name} changes all the time`);
+}
+
+/** @returns whether there was something to do */
+function* showPointer(
+  store: Store,
+  root: string,
+  folder: Folder,
+  file: string,
+  state: PromptState,
+  target: Version | undefined,
+): Task<boolean> {
+  const shown = yield* readProjection(store, root, `${folder.path}/${file}`, `${folder.at}/${file}`);
+  // Somebody's own file, perhaps a prompt in the layout of old.
+  if (shown.kind === "other") throw new Error(`${file} is no link`);
+  const wanted = target === undefined ? undefined : state.files.get(target);
+  if (wanted === undefined || !wanted.startsWith(`${folder.path}/`)) {
+    if (shown.kind === "none") return false;
+    yield* call("unlink", `${folder.at}/${file}`);
+    return true;
+  }
+  if ((shown.kind === "symlink" || shown.kind === "text") && shown.target === target) return false;
+  yield* showLink(store, folder, file, wanted.slice(folder.path.length + 1));
+  return true;
+}
+
+/** Brings `latest.json` up to date. A prompt that never had a head needs none. */
+export function* showHead(store: Store, root: string, folder: Folder, state: PromptState): Task<boolean> {
+  const { loaded, name, scan } = state;
+  const { head, latest } = state.state;
+  if (loaded.source === "none") return false;
+  const shown = loaded.json?.record;
+  if (shown !== undefined && shown.head.generation === head.generation && shown.latest === latest) return false;
+  let history: readonly HistoryEntry[];
+  if (shown !== undefined && loaded.source === "json") history = shown.history;
+  else history = (yield* loadEntries(store, root, name, folder.path, scan, loaded)).slice(-SHOWN_ENTRIES);
+  const text = encodeHead({ name, head, history, ...(latest === undefined ? {} : { latest }) });
+  const temp = yield* writeLoose(folder, text);
+  try {
+    yield* call("rename", `${folder.at}/${temp.file}`, `${folder.at}/${HEAD_FILE}`);
+  } catch (error) {
+    yield* discard(folder, temp);
+    throw error;
+  }
+  return true;
+}

@@ -1,0 +1,205 @@
+import { randomUUID } from "node:crypto";
+import type { HistoryEntry } from "../../driver.ts";
+import { encodeHead } from "../../head.ts";
+import type { Label, PromptName } from "../../names.ts";
+import { labelTarget } from "../../rules/latest.ts";
+import type { Version } from "../../semver.ts";
+import { appendGeneration, settledState } from "./chain.ts";
+import { errno } from "./failure.ts";
+import { readWhole } from "./files.ts";
+import { generationNumbers, type LoadedHead, readGeneration } from "./generations.ts";
+import { generationFile, HEAD_FILE, HEADS_DIR, LATEST_FILE, labelFile } from "./layout.ts";
+import { showHead, showLink } from "./projections.ts";
+import { type Inspection, pathOf, wants } from "./repair.ts";
+import { loadState, type Projection, type PromptState, readProjection } from "./state.ts";
+import { at } from "./store.ts";
+import { call, type Task } from "./task.ts";
+
+/** Whether links and `latest.json` show what the head says, and whether the head itself is sound. */
+export function* inspectPointers(inspection: Inspection): Task<void> {
+  let state = yield* now(inspection);
+  if (state === undefined) return;
+  inspectHead(inspection, state);
+  for (const label of labelsOf(state)) {
+    if (yield* inspectLabel(inspection, state, label)) state = (yield* now(inspection)) ?? state;
+  }
+  yield* inspectLatest(inspection, state);
+  yield* inspectHeadFile(inspection, (yield* now(inspection)) ?? state);
+}
+
+function* now({ store, root, name, folder }: Inspection): ReturnType<typeof loadState> {
+  return yield* loadState(store, root, name as PromptName, folder.at);
+}
+
+function labelsOf(state: PromptState): Label[] {
+  return [...new Set([...(Object.keys(state.state.head.labels) as Label[]), ...state.scan.links])].sort();
+}
+
+function inspectHead(inspection: Inspection, { loaded, files }: PromptState): void {
+  // What a clone's file says of versions that are not here was left out of the state already.
+  const { labels, pin } = (loaded.source === "json" ? loaded.json?.record.head : undefined) ?? loaded.head;
+  const dangling = "points to a version that is not there; move it, or restore the version from a copy";
+  for (const [label, version] of Object.entries(labels) as [Label, Version][]) {
+    if (!files.has(version)) inspection.report({ kind: "head", label, version, detail: `${label} ${dangling}` });
+  }
+  if (pin !== undefined && !files.has(pin))
+    inspection.report({ kind: "head", version: pin, detail: `the pin ${dangling}` });
+}
+
+function targetOf(shown: Projection): Version | undefined {
+  return shown.kind === "symlink" || shown.kind === "text" ? shown.target : undefined;
+}
+
+/** @returns whether the head was changed */
+function* inspectLabel(inspection: Inspection, state: PromptState, label: Label): Task<boolean> {
+  const { store, root, folder, report } = inspection;
+  const file = labelFile(label);
+  const where = { label, path: pathOf(inspection, file) };
+  const wanted = labelTarget(state.state.head, label);
+  const shown = yield* readProjection(store, root, `${folder.path}/${file}`, `${folder.at}/${file}`);
+  const target = targetOf(shown);
+  if (shown.kind === "other") {
+    if (wanted !== undefined)
+      report({ kind: "foreign", ...where, detail: `this stands where the link of ${label} belongs` });
+    return false;
+  }
+  if (state.loaded.source === "none") {
+    if (target === undefined || !state.files.has(target)) {
+      const detail = `${label} points to a version that is not there; set it again or remove the link`;
+      report({ kind: "head", ...where, ...(target === undefined ? {} : { version: target }), detail });
+    }
+    return false;
+  }
+  if (target === wanted) return false;
+  const moved =
+    target !== undefined && state.files.has(target) && !(yield* isOutdated(inspection, state, label, shown));
+  if (!moved) {
+    const repaired = wants(inspection, "projection") && (yield* reveal(inspection, state, file, wanted));
+    const shouldBe = wanted === undefined ? "is not set" : `is on ${wanted}`;
+    report(
+      { kind: "projection", ...where, detail: `the link of ${label} shows something else; it ${shouldBe}` },
+      repaired,
+    );
+    return false;
+  }
+  const repaired = wants(inspection, "moved-link") && (yield* adopt(inspection, label, target));
+  const said = wanted === undefined ? "is not set" : `is on ${wanted}`;
+  const detail = `the link of ${label} was moved to ${target}, and the registry says it ${said}`;
+  report({ kind: "moved-link", ...where, version: target, detail }, repaired);
+  return repaired;
+}
+
+/** A link that is older than what the head says of its label was not moved by anybody: it was left behind. */
+function* isOutdated(
+  { store, root, folder, name }: Inspection,
+  { loaded }: PromptState,
+  label: Label,
+  shown: Projection,
+): Task<boolean> {
+  if (loaded.source !== "chain" || !("mtimeMs" in shown)) return false;
+  const wanted = labelTarget(loaded.head, label);
+  let since = loaded.generation;
+  for (const number of (yield* generationNumbers(name as PromptName, folder.path)).reverse()) {
+    const { record } = yield* readGeneration(store, root, name as PromptName, folder.path, number);
+    if (labelTarget(record.head, label) !== wanted) break;
+    since = number;
+  }
+  const stats = yield* call("lstat", `${folder.path}/${HEADS_DIR}/${generationFile(since)}`);
+  return stats !== undefined && shown.mtimeMs <= stats.mtimeMs;
+}
+
+function* adopt({ store, root, folder, name, plan }: Inspection, label: Label, to: Version): Task<boolean> {
+  const state = yield* settledState(store, root, name as PromptName, folder);
+  if (state === undefined || !state.files.has(to)) return false;
+  const { generation: _, ...head } = state.state.head;
+  const from = labelTarget(head, label);
+  if (from === to) return false;
+  const commit = `repair-${randomUUID()}`;
+  const updatedAt = head.updatedAt !== undefined && head.updatedAt > plan.at ? head.updatedAt : plan.at;
+  const entry: HistoryEntry = {
+    at: updatedAt,
+    ...(plan.by === undefined ? {} : { by: plan.by }),
+    action: "label",
+    label,
+    ...(from === undefined ? {} : { from }),
+    to,
+    commit,
+  };
+  const next = { ...head, labels: { ...head.labels, [label]: to }, updatedAt, generation: state.loaded.generation + 1 };
+  const record = { name: name as PromptName, head: next, history: [entry] };
+  return (yield* appendGeneration(store, root, folder, state, { record, commit, adds: [] })) === "created";
+}
+
+/** Shows a version under a name, or takes the name away. */
+function* reveal({ store, folder }: Inspection, state: PromptState, file: string, to?: Version): Task<boolean> {
+  const path = to === undefined ? undefined : state.files.get(to);
+  if (path?.startsWith(`${folder.path}/`)) {
+    yield* showLink(store, folder, file, path.slice(folder.path.length + 1));
+    return true;
+  }
+  try {
+    yield* call("unlink", `${folder.at}/${file}`);
+  } catch (error) {
+    if (errno(error) !== "ENOENT") throw error;
+  }
+  return true;
+}
+
+function* inspectLatest(inspection: Inspection, state: PromptState): Task<void> {
+  const { store, root, folder, report } = inspection;
+  const { latest } = state.state;
+  const path = pathOf(inspection, LATEST_FILE);
+  const shown = yield* readProjection(store, root, `${folder.path}/${LATEST_FILE}`, `${folder.at}/${LATEST_FILE}`);
+  if (shown.kind === "other") {
+    const copied = yield* copiedVersion(inspection, state);
+    if (copied === undefined) {
+      report({ kind: "foreign", path, detail: "this is no link and no copy of a version; it is never read" });
+      return;
+    }
+    const repaired = wants(inspection, "legacy") && (yield* reveal(inspection, state, LATEST_FILE, latest));
+    report({ kind: "legacy", version: copied, path, detail: `a copy of ${copied}, where a link belongs` }, repaired);
+    return;
+  }
+  // All versions may lie elsewhere, in the layout of old.
+  const shows = latest !== undefined && state.scan.versions.has(latest) ? latest : undefined;
+  if (targetOf(shown) === shows && (shows !== undefined || shown.kind === "none")) return;
+  const repaired = wants(inspection, "projection") && (yield* reveal(inspection, state, LATEST_FILE, shows));
+  report({ kind: "projection", path, detail: `it does not show ${shows ?? "that there is no latest"}` }, repaired);
+}
+
+function* copiedVersion({ store, root, folder, name }: Inspection, state: PromptState): Task<Version | undefined> {
+  const copy = yield* readWhole(store, root, `${folder.path}/${LATEST_FILE}`, at(name as PromptName, LATEST_FILE));
+  if (copy === undefined) return undefined;
+  for (const [version, path] of state.files) {
+    if ((yield* readWhole(store, root, path, at(name as PromptName)))?.text === copy.text) return version;
+  }
+  return undefined;
+}
+
+function* inspectHeadFile(inspection: Inspection, state: PromptState): Task<void> {
+  const { store, root, folder, report, name } = inspection;
+  const { loaded, scan } = state;
+  const path = pathOf(inspection, HEAD_FILE);
+  if (loaded.source === "none") return;
+  if (isConflict(loaded, name as PromptName)) {
+    const repaired = wants(inspection, "head") && (yield* showHead(store, root, folder, withoutFile(state)));
+    const detail = `it has the generation ${loaded.generation}, as ${HEADS_DIR} has, but says something else`;
+    report({ kind: "head", path, detail }, repaired);
+    return;
+  }
+  const shown = loaded.json?.record;
+  if (shown?.head.generation === loaded.generation && shown.latest === state.state.latest) return;
+  const repaired = wants(inspection, "projection") && (yield* showHead(store, root, folder, state));
+  const what = shown !== undefined ? "is out of date" : scan.headFile ? "can't be read" : "is missing";
+  report({ kind: "projection", path, detail: `${HEAD_FILE} ${what}` }, repaired);
+}
+
+function withoutFile(state: PromptState): PromptState {
+  const { json: _, ...loaded } = state.loaded;
+  return { ...state, loaded };
+}
+
+function isConflict({ source, head, json }: LoadedHead, name: PromptName): boolean {
+  if (source !== "chain" || json?.record.head.generation !== head.generation) return false;
+  return encodeHead({ name, head, history: [] }) !== encodeHead({ name, head: json.record.head, history: [] });
+}

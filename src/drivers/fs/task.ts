@@ -1,0 +1,131 @@
+import type { CallName, Calls, FsIo } from "./io.ts";
+
+interface Call {
+  readonly name: CallName;
+  readonly args: readonly unknown[];
+  /** Nobody waits for it, and nobody is told when it fails. */
+  readonly free?: true;
+}
+
+interface Fork {
+  readonly tasks: readonly Task<unknown>[];
+}
+
+interface Pause {
+  readonly pause: true;
+}
+
+/**
+ * A protocol, written once: a generator that yields its calls. {@link runSync} and {@link runAsync} differ only in how
+ * they make them, so what a crash test proves of one holds for the other.
+ */
+export type Task<T> = Generator<Call | Fork | Pause, T, unknown>;
+
+type Any = (...args: readonly unknown[]) => unknown;
+
+export function* call<K extends CallName>(name: K, ...args: Parameters<Calls[K]>): Task<ReturnType<Calls[K]>> {
+  return (yield { name, args }) as ReturnType<Calls[K]>;
+}
+
+/** Closes a file of which nothing more is wanted to be known. */
+export function* release(fd: number): Task<void> {
+  yield { name: "close", args: [fd], free: true };
+}
+
+export type Settled<T> = { readonly ok: true; readonly value: T } | { readonly ok: false; readonly error: unknown };
+
+/** Runs tasks side by side where that is possible. All of them come to their end, whatever becomes of the others. */
+export function* all<T>(tasks: readonly Task<T>[]): Task<Settled<T>[]> {
+  return (yield { tasks }) as Settled<T>[];
+}
+
+/** The values of all, or the first error, once all have come to their end. */
+export function* allOrThrow<T>(tasks: readonly Task<T>[]): Task<T[]> {
+  if (tasks.length === 1) return [yield* tasks[0] as Task<T>];
+  const settled = yield* all(tasks);
+  return settled.map((one) => {
+    if (!one.ok) throw one.error;
+    return one.value;
+  });
+}
+
+/** Lets others go first. Only between rounds of something that others disturb. */
+export function* pause(): Task<void> {
+  yield { pause: true };
+}
+
+export function runSync<T>(task: Task<T>, io: FsIo): T {
+  let step = task.next();
+  while (step.done !== true) {
+    const request = step.value;
+    let value: unknown;
+    try {
+      if ("name" in request) value = (io.sync[request.name] as Any)(...request.args);
+      else if ("tasks" in request) value = request.tasks.map((one) => settle(one, io));
+    } catch (error) {
+      step = "free" in request ? task.next() : task.throw(error);
+      continue;
+    }
+    step = task.next(value);
+  }
+  return step.value;
+}
+
+function settle<T>(task: Task<T>, io: FsIo): Settled<T> {
+  try {
+    return { ok: true, value: runSync(task, io) };
+  } catch (error) {
+    return { ok: false, error };
+  }
+}
+
+export interface AsyncOptions {
+  /** Calls that are made synchronously all the same, as a hop to the thread pool costs more than they do. */
+  readonly inline?: (name: CallName) => boolean;
+  /** How many tasks of a fork run at once. */
+  readonly width: number;
+}
+
+export async function runAsync<T>(task: Task<T>, io: FsIo, options: AsyncOptions): Promise<T> {
+  let step = task.next();
+  while (step.done !== true) {
+    const request = step.value;
+    let value: unknown;
+    try {
+      if ("name" in request) {
+        if (options.inline?.(request.name) === true) value = (io.sync[request.name] as Any)(...request.args);
+        else if (request.free)
+          void (io.async[request.name] as (...args: readonly unknown[]) => Promise<unknown>)(...request.args).catch(
+            () => {},
+          );
+        else value = await (io.async[request.name] as Any)(...request.args);
+      } else if ("tasks" in request) value = await forkAsync(request.tasks, io, options);
+      else await new Promise((resolve) => setTimeout(resolve, 1));
+    } catch (error) {
+      step = "free" in request ? task.next() : task.throw(error);
+      continue;
+    }
+    step = task.next(value);
+  }
+  return step.value;
+}
+
+async function forkAsync(
+  tasks: readonly Task<unknown>[],
+  io: FsIo,
+  options: AsyncOptions,
+): Promise<Settled<unknown>[]> {
+  const settled: Settled<unknown>[] = [];
+  let next = 0;
+  const worker = async () => {
+    for (let i = next++; i < tasks.length; i = next++) {
+      try {
+        settled[i] = { ok: true, value: await runAsync(tasks[i] as Task<unknown>, io, options) };
+      } catch (error) {
+        settled[i] = { ok: false, error };
+      }
+    }
+  };
+  await Promise.all(Array.from({ length: Math.min(options.width, tasks.length) }, worker));
+  return settled;
+}

@@ -1,0 +1,95 @@
+import type {
+  HistoryEntry,
+  ListQuery,
+  Page,
+  PageQuery,
+  PromptEntry,
+  VersionEntry,
+  VersionQuery,
+  Yank,
+} from "../../driver.ts";
+import { badCursor } from "../../history.ts";
+import { isName, type PromptName } from "../../names.ts";
+import { isVersion, type Version, versionSortKey } from "../../semver.ts";
+import { entryOf, stateOf } from "./rows.ts";
+import type { Statements } from "./statements.ts";
+import { type Args, all, type Task } from "./task.ts";
+
+/** Above every name and every sort key, which are ASCII below it. */
+const END = "\u007f";
+
+export function nameBounds(query: ListQuery): { readonly from: string; readonly to: string } {
+  const { prefix = "", cursor } = query;
+  if (cursor !== undefined && !isName(cursor)) throw badCursor(cursor);
+  // No character of a name is as low as U+0001, so this is the first place after the cursor.
+  const from = cursor !== undefined && cursor >= prefix ? `${cursor}\u0001` : prefix;
+  const to = prefix === "" ? END : prefix.slice(0, -1) + String.fromCharCode(prefix.charCodeAt(prefix.length - 1) + 1);
+  return { from, to };
+}
+
+export function promptEntry(row: Args, heads: boolean, removed: boolean): PromptEntry {
+  const name = row.name as PromptName;
+  if (!heads && !removed) return { name };
+  return {
+    name,
+    ...(heads ? { head: stateOf(row) } : {}),
+    ...(removed && Number(row.live) === 0 ? { removed: true as const } : {}),
+  };
+}
+
+export function* listPrompts(statements: Statements, query: ListQuery): Task<Page<PromptEntry>> {
+  const heads = query.include === "heads";
+  const removed = query.includeRemoved === true;
+  const { plain, heads: withHeads } = removed ? statements.namesRemoved : statements.names;
+  const rows = yield* all(heads ? withHeads : plain, { ...nameBounds(query), limit: query.limit + 1 });
+  const more = rows.length > query.limit;
+  const items: PromptEntry[] = new Array(more ? query.limit : rows.length);
+  for (let i = 0; i < items.length; i++) items[i] = promptEntry(rows[i] as Args, heads, removed);
+  return more ? { items, cursor: (items.at(-1) as PromptEntry).name } : { items };
+}
+
+export function* listVersions(statements: Statements, name: PromptName, query: VersionQuery): Task<Page<VersionEntry>> {
+  const { cursor, limit } = query;
+  if (cursor !== undefined && !isVersion(cursor)) throw badCursor(cursor);
+  const before = cursor === undefined ? END : versionSortKey(cursor);
+  const statement = query.includeRemoved === true ? statements.versionsRemoved : statements.versions;
+  const rows = yield* all(statement, { name, before, limit: limit + 1 });
+  const items = rows.slice(0, limit).map((row): VersionEntry => {
+    const { yank } = row;
+    return {
+      version: row.version as Version,
+      ...(yank === null ? {} : { yanked: (typeof yank === "string" ? JSON.parse(yank) : yank) as Yank }),
+      ...(Number(row.tombstone) === 1 ? { removed: true as const } : {}),
+    };
+  });
+  return rows.length > limit ? { items, cursor: (items.at(-1) as VersionEntry).version } : { items };
+}
+
+/** `time ~ 1 for an entry, 0 for a publish ~ row`: newest first, at equal times entries before publishes. */
+const HISTORY_CURSOR = /^(\d{4}-\d\d-\d\dT[0-9:.]{5,20}Z)~([01])~(\d{1,19})$/;
+const ABOVE_ALL = "9223372036854775807";
+
+export function* history(statements: Statements, name: PromptName, query: PageQuery): Task<Page<HistoryEntry>> {
+  const { cursor, limit } = query;
+  // No time begins with a tilde: above them all.
+  let [at, kind, id] = ["~", "1", ABOVE_ALL];
+  if (cursor !== undefined) {
+    const match = HISTORY_CURSOR.exec(cursor);
+    if (match === null) throw badCursor(cursor);
+    [, at, kind, id] = match as unknown as [string, string, string, string];
+  }
+  const rows = yield* all(statements.history, {
+    name,
+    limit: limit + 1,
+    entryAt: at,
+    entryId: BigInt(kind === "1" ? id : "0"),
+    publishAt: at,
+    publishId: BigInt(kind === "1" ? ABOVE_ALL : id),
+  });
+  const page = rows.slice(0, limit);
+  const items = page.map(entryOf);
+  const last = page.at(-1);
+  return rows.length > limit && last !== undefined
+    ? { items, cursor: `${last.at}~${last.kind}~${last.id}` }
+    : { items };
+}

@@ -1,0 +1,221 @@
+import type {
+  Change,
+  Commit,
+  Operation,
+  Outcome,
+  Page,
+  ReadAnswer,
+  ReadAsk,
+  StorageDriver,
+  VersionEntry,
+  VersionQuery,
+} from "../../driver.ts";
+import { isRegistryError, RegistryError, throwIfAborted } from "../../errors.ts";
+import { type PromptName, parseName } from "../../names.ts";
+import { defineLayer, freshness, type Layer, type LayerCheck } from "../layer.ts";
+import { DiskTier } from "./disk.ts";
+import { followFeed } from "./feed.ts";
+import { Keeper } from "./keeper.ts";
+import { type CacheDriver, type CacheOptions, type CacheSettings, type CacheStats, cacheSettings } from "./options.ts";
+import { Reads } from "./reads.ts";
+import type { Shelf } from "./shelf.ts";
+import { warm } from "./warm.ts";
+
+export type { CacheDriver, CacheOptions, CacheStats, DiskOptions, WarmReport } from "./options.ts";
+
+/**
+ * Keeps answers: versions for as long as there is room (they can't change; see `documentMaxAge`), labels, `latest` and
+ * heads for a TTL, and all of them, marked `stale`, through an outage.
+ *
+ * - A change made through this cache is seen at once; one made elsewhere after `ttl + staleWhileRevalidate` at the latest,
+ *   or at once with `poll`, {@link CacheDriver.invalidate}, or when somebody reads `changes` through the cache.
+ * - What the store says is gone or forbidden is thrown out, and not given in an outage either. An expired credential
+ *   (`UNAUTHENTICATED`) is told to the caller and throws nothing out.
+ * - One call of the store serves all who ask the same at the same time.
+ *
+ * Texts that do not match their digest are passed on for the registry to refuse, and never kept.
+ *
+ * @throws RegistryError CONFIG
+ * @example
+ * const driver = stack(postgres({ url }), [cache({ ttl: 60_000, disk: { path: "./.cache" } }), retry(), timeout(5_000)]);
+ */
+export function cache(options: CacheOptions = {}): Layer<CacheDriver> {
+  const settings = cacheSettings(options);
+  return defineLayer("cache", (inner) => createCache(inner, settings));
+}
+
+function createCache(inner: StorageDriver, settings: CacheSettings): CacheDriver {
+  const { disk: diskSettings } = settings;
+  const disk =
+    diskSettings &&
+    new DiskTier(
+      diskSettings.path,
+      JSON.stringify([inner.kind, inner.location, settings.principal]),
+      diskSettings.maxBytes,
+    );
+  const keeper = new Keeper(settings.maxBytes, disk);
+  const reads = new Reads(inner, keeper, settings);
+  const { counts } = reads;
+  let closed = false;
+
+  const maxStale = Math.max(settings.staleWhileRevalidate, settings.staleIfError);
+  const sweeper = setInterval(() => keeper.sweep(maxStale), Math.min(Math.max(settings.ttl, 1000), 60_000)).unref();
+  const feed = settings.poll === undefined ? undefined : followFeed(inner, settings.poll, changed, changedAll);
+
+  function changed(name: PromptName): void {
+    counts.invalidated++;
+    const known = keeper.find(name) ?? (disk === undefined ? undefined : keeper.shelf(name));
+    if (known !== undefined) keeper.expire(known);
+  }
+
+  function changedAll(): void {
+    for (const name of keeper.names) changed(name);
+    reads.expireUnloaded();
+  }
+
+  /** A change that was made: what it touched is not what it was, and what was read before it is of before. */
+  function settleDone(change: Change): void {
+    const shelf = keeper.find(change.name) ?? (disk === undefined ? undefined : keeper.shelf(change.name));
+    if (shelf === undefined) return;
+    if (!shelf.loaded) {
+      keeper.evict(shelf);
+      return;
+    }
+    keeper.supersede(shelf);
+    for (const cell of shelf.cells()) if (cell.selector.kind !== "version") keeper.drop(cell);
+    for (const cell of shelf.pages.values()) keeper.drop(cell);
+    dropVersions(shelf, [...(change.add ?? []), ...(change.remove ?? []), ...(change.restore ?? [])]);
+    keeper.tidy(shelf);
+  }
+
+  /**
+   * A change of which nobody knows whether it was made. Dropping everything would turn a write that failed in an outage
+   * into reads that fail; so all is asked for again, and given only marked as stale. What may be deleted is not given.
+   */
+  function settleUnknown(change: Change): void {
+    changed(change.name);
+    const shelf = keeper.find(change.name);
+    if (shelf === undefined || change.remove === undefined) return;
+    if (shelf.loaded) dropVersions(shelf, change.remove);
+    else keeper.evict(shelf);
+  }
+
+  function dropVersions(shelf: Shelf, documents: readonly { readonly version: string }[]): void {
+    const versions = new Set(documents.map((d) => d.version));
+    for (const cell of shelf.cells()) {
+      const { entry, selector } = cell;
+      const shown = entry !== undefined && "document" in entry.answer ? entry.answer.document.version : undefined;
+      const asked = selector.kind === "version" ? selector.version : undefined;
+      if ((shown !== undefined && versions.has(shown)) || (asked !== undefined && versions.has(asked)))
+        keeper.drop(cell);
+    }
+  }
+
+  function settle(change: Change, outcome: Outcome | undefined): void {
+    if (outcome?.status === "done") settleDone(change);
+    else if (outcome?.status === "exists" || outcome?.status === "conflict") changed(change.name);
+    else if (outcome === undefined || (outcome.status === "failed" && outcome.error.outcome === "unknown"))
+      settleUnknown(change);
+  }
+
+  async function commit(commit: Commit, op?: Operation): Promise<readonly Outcome[]> {
+    let outcomes: readonly Outcome[];
+    try {
+      outcomes = await inner.commit(commit, op);
+    } catch (error) {
+      if (!isRegistryError(error) || error.outcome === "unknown") commit.changes.forEach(settleUnknown);
+      throw error;
+    }
+    commit.changes.forEach((change, i) => {
+      settle(change, outcomes[i]);
+    });
+    return outcomes;
+  }
+
+  function stats(): CacheStats {
+    return { ...counts, dropped: keeper.dropped, entries: keeper.entries, bytes: keeper.bytes };
+  }
+
+  function checks(): LayerCheck[] {
+    const figures = stats();
+    const own: LayerCheck = {
+      name: "cache",
+      ok: true,
+      detail: `${figures.entries} answers, ${figures.hits} hits, ${figures.misses} misses, ${figures.stale} stale`,
+      figures: { ...figures },
+    };
+    if (disk === undefined) return [own];
+    const detail = disk.problem ?? `${disk.files} files, ${disk.bytes} bytes`;
+    return [
+      own,
+      {
+        name: "cache disk",
+        ok: disk.problem === undefined,
+        detail,
+        figures: { files: disk.files, bytes: disk.bytes },
+      },
+    ];
+  }
+
+  const driver: CacheDriver = {
+    kind: inner.kind,
+    location: inner.location,
+    capabilities: Object.freeze({ ...inner.capabilities, consistency: "session" }),
+    native: inner.native,
+    get stats() {
+      return stats();
+    },
+    peek: (ask) => (closed ? undefined : reads.peek(ask)),
+    async read(asks: readonly ReadAsk[], op?: Operation): Promise<readonly ReadAnswer[]> {
+      throwIfAborted(op?.signal, "read");
+      return closed ? inner.read(asks, op) : reads.read(asks, op);
+    },
+    listPrompts: (query, op) => inner.listPrompts(query, op),
+    async listVersions(name: PromptName, query: VersionQuery, op?: Operation): Promise<Page<VersionEntry>> {
+      throwIfAborted(op?.signal, "listVersions");
+      return closed || freshness(op) === true ? inner.listVersions(name, query, op) : reads.page(name, query, op);
+    },
+    history: (name, query, op) => inner.history(name, query, op),
+    async changes(query, op) {
+      const page = await inner.changes(query, op);
+      // Whoever reads this acts on it, and must not find what was there before.
+      for (const { name } of page.items) changed(name);
+      return page;
+    },
+    commit,
+    async repair(plan, op) {
+      try {
+        return await inner.repair(plan, op);
+      } finally {
+        if (plan.repair.length > 0) plan.name === undefined ? changedAll() : changed(plan.name);
+      }
+    },
+    async check(op) {
+      const health = await inner.check(op);
+      const own = checks();
+      return { ...health, ok: health.ok && own.every((c) => c.ok), checks: [...health.checks, ...own] };
+    },
+    invalidate(name?: string) {
+      if (name === undefined) changedAll();
+      else changed(parseName(name));
+    },
+    async clear() {
+      keeper.clear();
+      await disk?.clear();
+    },
+    async warm(selectors) {
+      if (closed) throw new RegistryError("ABORTED", `the ${inner.kind} storage is closed`, { backend: inner.kind });
+      return warm(driver, selectors);
+    },
+    async close() {
+      closed = true;
+      clearInterval(sweeper);
+      feed?.stop();
+      // First what is to be written, then the end of all leases.
+      await disk?.flush();
+      keeper.clear();
+      await inner.close();
+    },
+  } satisfies CacheDriver;
+  return driver;
+}

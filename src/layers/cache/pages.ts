@@ -1,0 +1,91 @@
+import type { Operation, Page, Provenance, VersionEntry, VersionQuery } from "../../driver.ts";
+import type { PromptName } from "../../names.ts";
+import { freshness } from "../layer.ts";
+import { asRegistryError, isOutage } from "../outage.ts";
+import type { Reads } from "./reads.ts";
+import { ageOf, bytesOfPage, instant, type PageCell } from "./shelf.ts";
+import { Trip } from "./trip.ts";
+
+/** A page that a fallback gave says so, though the contract has no word for it. */
+export interface FlaggedPage<T> extends Page<T> {
+  readonly provenance?: Provenance;
+}
+
+/**
+ * Pages of versions are what ranges are resolved from: they are kept, so that `name@^1` survives an outage, but asked for
+ * every time where a write could be planned on them.
+ */
+export async function answerPage(
+  reads: Reads,
+  name: PromptName,
+  query: VersionQuery,
+  op: Operation | undefined,
+): Promise<Page<VersionEntry>> {
+  const shelf = await reads.shelfOf(name);
+  const cell = shelf.pageCell(`${query.includeRemoved === true} ${query.limit} ${query.cursor ?? ""}`);
+  const { entry } = cell;
+  const mustAsk = freshness(op) ?? reads.inner.capabilities.write;
+  if (entry !== undefined) {
+    const isFresh = !mustAsk && !entry.expired && ageOf(entry) <= reads.settings.ttl;
+    if (isFresh) reads.counts.hits++;
+    else if (reads.isQuiet && reads.isBearable(entry)) reads.counts.stale++;
+    if (isFresh || (reads.isQuiet && reads.isBearable(entry))) {
+      entry.used = true;
+      return entry.page;
+    }
+  }
+  if (cell.flight === undefined) reads.counts.misses++;
+  else reads.counts.joined++;
+  cell.flight ??= send(reads, cell, name, query);
+  try {
+    return await cell.flight.join(op?.signal, "listVersions");
+  } catch (error) {
+    if (!isOutage(error) || cell.entry === undefined || !reads.isBearable(cell.entry)) throw error;
+    reads.counts.stale++;
+    return cell.entry.page;
+  }
+}
+
+function send(reads: Reads, cell: PageCell, name: PromptName, query: VersionQuery): Trip<Page<VersionEntry>> {
+  const { inner, keeper } = reads;
+  const { shelf } = cell;
+  const { epoch } = shelf;
+  const at = instant();
+  const leave = () => {
+    if (cell.flight !== trip) return;
+    cell.flight = undefined;
+    keeper.tidy(shelf);
+  };
+  const call = async (signal: AbortSignal): Promise<Page<VersionEntry>> => {
+    try {
+      const page: FlaggedPage<VersionEntry> = await inner.listVersions(name, query, { signal });
+      if (page.provenance?.stale === true) {
+        reads.noteOutage();
+        const own = cell.entry;
+        return own !== undefined && reads.isBearable(own) ? own.page : page;
+      }
+      reads.noteSuccess();
+      if (shelf.epoch === epoch && keeper.find(name) === shelf) keep(reads, cell, page, at);
+      return page;
+    } catch (error) {
+      if (!signal.aborted) {
+        if (isOutage(error)) reads.noteOutage(error.context.retryAfter);
+        else keeper.drop(cell);
+      }
+      throw asRegistryError(error, inner.kind);
+    } finally {
+      leave();
+    }
+  };
+  const trip: Trip<Page<VersionEntry>> = new Trip(call, leave);
+  return trip;
+}
+
+function keep(reads: Reads, cell: PageCell, page: Page<VersionEntry>, at: ReturnType<typeof instant>): void {
+  if (page.items.length === 0) {
+    reads.keeper.drop(cell);
+    return;
+  }
+  const entry = { cell, page: Object.freeze(page), at, bytes: bytesOfPage(page), expired: false, used: true };
+  reads.keeper.put(entry);
+}

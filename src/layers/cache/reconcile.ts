@@ -1,0 +1,52 @@
+import type { HeadState, ReadAnswer } from "../../driver.ts";
+import { labelTarget } from "../../rules/latest.ts";
+import { compareVersions } from "../../semver.ts";
+import type { Keeper } from "./keeper.ts";
+import type { Cell, Instant, Shelf } from "./shelf.ts";
+
+/**
+ * A head that came with one answer says something of all others: what it marks as removed or no longer names is thrown
+ * out, so that a prompt that was deleted is gone under every selector with the first refresh of one; what it points
+ * elsewhere is asked for again.
+ */
+export function reconcile(keeper: Keeper, shelf: Shelf, { head, latest }: HeadState, at: Instant): void {
+  for (const cell of [...shelf.cells()]) {
+    const { entry, selector } = cell;
+    if (entry === undefined || entry.at.wall > at.wall) continue;
+    const shown = shownBy(cell);
+    if (shown !== undefined && Object.hasOwn(head.yanked, shown) && head.yanked[shown]?.removed === true) {
+      keeper.drop(cell);
+      continue;
+    }
+    if (selector.kind !== "label" && selector.kind !== "latest") continue;
+    const target = selector.kind === "label" ? labelTarget(head, selector.label) : latest;
+    if (target === undefined) keeper.drop(cell);
+    else if (target !== shown) {
+      entry.expired = true;
+      entry.lease.until = 0;
+    }
+  }
+}
+
+/**
+ * Whether a fallback's answer is of a later state than what is kept here. How long ago it was asked says nothing: a copy
+ * answers now with what it got at some time. Heads say when they changed, and that travels with copies. In doubt the kept
+ * one is given, so that nobody who saw a change sees it undone.
+ */
+export function isNewer(answer: ReadAnswer, own: ReadAnswer): boolean {
+  const [theirs, mine] = [headOf(answer), headOf(own)];
+  if (theirs === undefined || mine === undefined) return false;
+  const [later, earlier] = [theirs.head.updatedAt ?? "", mine.head.updatedAt ?? ""];
+  if (later !== earlier) return later > earlier;
+  if (answer.status !== "found" || own.status !== "found") return false;
+  // Publishing does not touch the head, and only ever moves `latest` up.
+  return compareVersions(answer.document.version, own.document.version) > 0;
+}
+
+function headOf(answer: ReadAnswer): HeadState | undefined {
+  return "head" in answer ? answer.head : undefined;
+}
+
+function shownBy({ entry }: Cell) {
+  return entry?.answer.status === "found" ? entry.answer.document.version : undefined;
+}

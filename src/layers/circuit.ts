@@ -1,0 +1,119 @@
+import type { StorageDriver } from "../driver.ts";
+import { RegistryError } from "../errors.ts";
+import { defineLayer, type Layer, type LayerCheck } from "./layer.ts";
+import { isOutage } from "./outage.ts";
+import { checkCount, checkDuration, isOver } from "./signal.ts";
+
+export interface CircuitOptions {
+  /** Failures in a row that open the circuit. Default 5. */
+  readonly failures?: number;
+  /** Milliseconds until one call may try again; doubles with every try that fails. Default 5,000. */
+  readonly cooldown?: number;
+  /** Milliseconds; the cooldown never grows longer. Default 60,000. */
+  readonly maxCooldown?: number;
+  /** 0 to 1, for tests. Default `Math.random`. */
+  readonly random?: () => number;
+}
+
+/**
+ * Stops asking a store that does not answer: after some failures in a row every call fails at once with `UNAVAILABLE`,
+ * until one call that is let through succeeds. Only outages count (`UNAVAILABLE`, `TIMEOUT`, `RATE_LIMITED`): a store
+ * that says no is there.
+ *
+ * @throws RegistryError CONFIG
+ * @example
+ * stack(driver, [retry(), circuit({ failures: 5, cooldown: 5_000 }), timeout(5_000)]);
+ */
+export function circuit(options: CircuitOptions = {}): Layer {
+  const { random = Math.random } = options;
+  const threshold = checkCount("circuit.failures", options.failures ?? 5);
+  const cooldown = checkDuration("circuit.cooldown", options.cooldown ?? 5000);
+  const maxCooldown = Math.max(cooldown, checkDuration("circuit.maxCooldown", options.maxCooldown ?? 60_000));
+
+  return defineLayer("circuit", (inner) => {
+    let failures = 0;
+    /** How often it opened without a success in between. */
+    let openings = 0;
+    /** On the clock that nobody sets. */
+    let openUntil = 0;
+    let probing = false;
+    let rejected = 0;
+    let last = "";
+
+    function open(error: RegistryError): void {
+      const base = Math.min(maxCooldown, cooldown * 2 ** Math.min(openings, 20));
+      openings++;
+      // Jitter, so that many processes do not come back at the same moment.
+      const wait = Math.max(base * (0.75 + random() / 4), Math.min(maxCooldown, error.context.retryAfter ?? 0));
+      openUntil = performance.now() + wait;
+      failures = 0;
+    }
+
+    function reject(operation: string): RegistryError {
+      rejected++;
+      const retryAfter = Math.max(1, Math.ceil(openUntil - performance.now()));
+      return new RegistryError(
+        "UNAVAILABLE",
+        `the ${inner.kind} storage ${inner.location} did not answer the last calls (${last}) and is left alone for now`,
+        { backend: inner.kind, operation, retryAfter },
+      );
+    }
+
+    async function run<T>(operation: string, signal: AbortSignal | undefined, call: () => Promise<T>): Promise<T> {
+      const isOpen = openUntil > 0;
+      if (isOpen && (probing || performance.now() < openUntil)) throw reject(operation);
+      if (isOpen) probing = true;
+      try {
+        const value = await call();
+        settled();
+        return value;
+      } catch (error) {
+        if (!isOutage(error)) {
+          // A caller who gave up says nothing about the store.
+          if (!isOver(signal)) settled();
+        } else if (!isOver(signal)) {
+          last = error.code;
+          failures++;
+          if (isOpen || failures >= threshold) open(error);
+        }
+        throw error;
+      } finally {
+        if (isOpen) probing = false;
+      }
+    }
+
+    function settled(): void {
+      failures = 0;
+      openings = 0;
+      openUntil = 0;
+    }
+
+    return {
+      kind: inner.kind,
+      location: inner.location,
+      capabilities: inner.capabilities,
+      native: inner.native,
+      peek: (ask) => inner.peek(ask),
+      read: (asks, op) => run("read", op?.signal, () => inner.read(asks, op)),
+      listPrompts: (query, op) => run("listPrompts", op?.signal, () => inner.listPrompts(query, op)),
+      listVersions: (name, query, op) => run("listVersions", op?.signal, () => inner.listVersions(name, query, op)),
+      history: (name, query, op) => run("history", op?.signal, () => inner.history(name, query, op)),
+      changes: (query, op) => run("changes", op?.signal, () => inner.changes(query, op)),
+      commit: (commit, op) => run("commit", op?.signal, () => inner.commit(commit, op)),
+      repair: (plan, op) => run("repair", op?.signal, () => inner.repair(plan, op)),
+      // Whoever checks wants to know how the store is, not what is believed of it.
+      async check(op) {
+        const health = await inner.check(op);
+        const state = openUntil === 0 ? "closed" : performance.now() < openUntil ? "open" : "half-open";
+        const own: LayerCheck = {
+          name: "circuit",
+          ok: state === "closed",
+          detail: state === "closed" ? "closed: calls go through" : `${state} after ${last}: calls fail at once`,
+          figures: { state, failures, rejected },
+        };
+        return { ...health, ok: health.ok && own.ok, checks: [...health.checks, own] };
+      },
+      close: () => inner.close(),
+    } satisfies StorageDriver;
+  });
+}

@@ -1,0 +1,154 @@
+import { resolve } from "node:path";
+import type { CheckedConfig, StorageConfig } from "../../config-schema.ts";
+import type { StorageDriver } from "../../driver.ts";
+import { RegistryError } from "../../errors.ts";
+import type { CacheOptions } from "../cache/index.ts";
+import type { Layer } from "../layer.ts";
+
+export type LayerConfig = Omit<CheckedConfig, "storage" | "author">;
+
+export interface Surroundings {
+  readonly open: (storage: StorageConfig) => Promise<StorageDriver>;
+  /** Where relative paths start. */
+  readonly cwd: string;
+  /** Whether a network lies between: then `retry` and `timeout` are on unless they are switched off. */
+  readonly isRemote: (storage: StorageConfig) => boolean;
+}
+
+/** Opens the storages and puts the layers around them; when it fails, what was opened is closed again. */
+export async function compose(main: StorageConfig, config: LayerConfig, around: Surroundings): Promise<StorageDriver> {
+  const opened: StorageDriver[] = [];
+  const open = async (storage: StorageConfig): Promise<StorageDriver> => {
+    const driver = await around.open(storage);
+    opened.push(driver);
+    return driver;
+  };
+  try {
+    return await build(main, config, { ...around, open });
+  } catch (error) {
+    await Promise.allSettled(opened.map((driver) => driver.close()));
+    throw error;
+  }
+}
+
+async function build(main: StorageConfig, config: LayerConfig, around: Surroundings): Promise<StorageDriver> {
+  const { stack } = await import("../layer.ts");
+  const { cwd } = around;
+  const driver = await guarded(main, config, around);
+  const layers: (Layer | undefined)[] = [
+    config.trace === true ? await traced() : undefined,
+    await cached(main, config, cwd),
+    config.readonly === true ? (await import("../readonly.ts")).readonly() : undefined,
+    await fallingBack(config, around),
+    await mirrored(config, around),
+    await bounded(main, config, around),
+    await routed(config, around),
+  ];
+  const composed = stack(driver, layers);
+  const preload = typeof config.cache === "object" ? config.cache.preload : undefined;
+  if (preload !== undefined && preload.length > 0) {
+    // What can't be read now is read when it is needed; a start must not depend on it.
+    await (await import("../cache/find.ts")).cacheOf(composed)?.warm(preload);
+  }
+  return composed;
+}
+
+/** A storage with what keeps it and its callers from harm; each has its own, so that one that is down stops no other. */
+async function guarded(storage: StorageConfig, config: LayerConfig, around: Surroundings): Promise<StorageDriver> {
+  const { stack } = await import("../layer.ts");
+  const isRemote = around.isRemote(storage);
+  const { retry: retries = isRemote, circuit: breaker = false, limit: most, prefix: start } = config;
+  const { timeout: time = isRemote ? {} : false } = config;
+  const attempt = time === false ? undefined : ("attempt" in time && time.attempt) || 10_000;
+  return stack(await around.open(storage), [
+    retries === false ? undefined : (await import("../retry.ts")).retry(retries === true ? {} : retries),
+    breaker === false ? undefined : (await import("../circuit.ts")).circuit(breaker === true ? {} : breaker),
+    attempt === undefined ? undefined : (await import("../timeout.ts")).timeout(attempt),
+    most === undefined ? undefined : (await import("../limit.ts")).limit(most),
+    start === undefined ? undefined : (await import("../prefix.ts")).prefix(start),
+  ]);
+}
+
+async function bounded(main: StorageConfig, config: LayerConfig, around: Surroundings): Promise<Layer | undefined> {
+  const { timeout: time = around.isRemote(main) ? {} : false } = config;
+  if (time === false) return undefined;
+  const { attempt = 10_000, call = attempt * 3 } = "call" in time || "attempt" in time ? (time as Times) : {};
+  return (await import("../timeout.ts")).deadline(call);
+}
+
+interface Times {
+  readonly attempt?: number;
+  readonly call?: number;
+}
+
+async function cached(main: StorageConfig, { cache: wanted }: LayerConfig, cwd: string): Promise<Layer | undefined> {
+  if (wanted === undefined || wanted === false) return undefined;
+  const { cache } = await import("../cache/index.ts");
+  if (wanted === true) return cache();
+  const { preload: _, disk, ...rest } = wanted;
+  const options: CacheOptions = { ...rest, principal: principalOf(main) };
+  return cache(disk === undefined ? options : { ...options, disk: { ...disk, path: resolve(cwd, disk.path) } });
+}
+
+/** Who reads, as far as the storage tells people apart; the password is none of it. */
+function principalOf(storage: StorageConfig): string {
+  if (storage.backend !== "postgres") return "";
+  if (storage.user !== undefined) return storage.user;
+  try {
+    return new URL(storage.url ?? "").username;
+  } catch {
+    return "";
+  }
+}
+
+async function fallingBack({ fallback: places }: LayerConfig, around: Surroundings): Promise<Layer | undefined> {
+  // An empty list is a valid one: it says that nothing is to be asked.
+  if (places === undefined || places.length === 0) return undefined;
+  const { fallback } = await import("../fallback.ts");
+  const { stack } = await import("../layer.ts");
+  const storages: StorageDriver[] = [];
+  for (const place of places) {
+    const driver = await around.open(place);
+    const layers = around.isRemote(place)
+      ? [(await import("../circuit.ts")).circuit(), (await import("../timeout.ts")).timeout(5000)]
+      : [];
+    storages.push(stack(driver, layers));
+  }
+  return fallback(storages);
+}
+
+async function mirrored({ mirror: wanted }: LayerConfig, around: Surroundings): Promise<Layer | undefined> {
+  if (wanted === undefined) return undefined;
+  const { cursorFile, mirror } = await import("../mirror.ts");
+  const { to, cursor, poll } = wanted as {
+    readonly to: StorageConfig;
+    readonly cursor?: string;
+    readonly poll?: number;
+  };
+  return mirror(await around.open(to), {
+    ...(cursor === undefined ? {} : { cursor: cursorFile(resolve(around.cwd, cursor)) }),
+    ...(poll === undefined ? {} : { poll }),
+  });
+}
+
+async function routed(config: LayerConfig, around: Surroundings): Promise<Layer | undefined> {
+  const { route: routes } = config;
+  if (routes === undefined || routes.length === 0) return undefined;
+  const { route } = await import("../route.ts");
+  const opened = [];
+  for (const { names, storage } of routes) opened.push({ names, storage: await guarded(storage, config, around) });
+  return route(opened);
+}
+
+async function traced(): Promise<Layer> {
+  const { trace } = await import("../trace.ts");
+  try {
+    const api = await import("@opentelemetry/api");
+    return trace({ tracer: api.trace.getTracer("prompt-registry") });
+  } catch (cause) {
+    throw new RegistryError("CONFIG", "trace needs the package @opentelemetry/api: npm install @opentelemetry/api", {
+      field: "trace",
+      cause,
+    });
+  }
+}

@@ -1,0 +1,108 @@
+import type { Change, ReadAnswer, ReadAsk, StoredDocument } from "../driver.ts";
+import { isRegistryError, type RegistryError } from "../errors.ts";
+import type { PromptName } from "../names.ts";
+
+type Mark = { readonly answer: ReadAnswer } | { readonly error: RegistryError };
+
+/**
+ * Remembers what a storage denied (not there, removed, forbidden), so that an outage brings nothing of it back from a
+ * copy that is older. Bounded: the oldest is forgotten first.
+ */
+export class Denials {
+  readonly #marks = new Map<string, Mark>();
+  readonly #max: number;
+
+  constructor(max: number) {
+    this.#max = max;
+  }
+
+  note(ask: ReadAsk, answer: ReadAnswer): void {
+    if (answer.status === "absent" || answer.status === "removed") {
+      this.#put(keyOf(ask), { answer });
+      if (answer.status === "removed") this.#remove(ask.name, answer.document, answer);
+      // Without a head there is nothing of the prompt; of a version only itself is known.
+      else if (ask.selector.kind !== "version" && answer.head === undefined) this.#put(promptKey(ask.name), { answer });
+      return;
+    }
+    if (this.#marks.size === 0) return;
+    this.#marks.delete(keyOf(ask));
+    // What is there again (restored, or created since) is no longer gone.
+    if (answer.status === "found") this.#marks.delete(versionKey(ask.name, answer.document.version));
+    if (answer.status === "found" || answer.status === "head") this.#marks.delete(promptKey(ask.name));
+  }
+
+  /** Which prompt was forbidden is known for sure only where one was asked for. */
+  noteError(asks: readonly ReadAsk[], error: unknown): void {
+    const [ask] = asks;
+    if (asks.length === 1 && ask !== undefined && isRegistryError(error, "FORBIDDEN")) this.#put(keyOf(ask), { error });
+  }
+
+  noteChange(change: Change): void {
+    for (const { version } of [...(change.add ?? []), ...(change.restore ?? [])]) {
+      this.#marks.delete(versionKey(change.name, version));
+    }
+    for (const { name, version, text } of change.remove ?? []) {
+      const document: StoredDocument = { name, version, text };
+      this.#remove(change.name, document, { status: "removed", document, revision: "removed" });
+    }
+    // Labels may be there again, or no longer.
+    const prefix = `${change.name}\n`;
+    for (const key of this.#marks.keys()) {
+      if (key.startsWith(prefix) && !key.startsWith(`${prefix}version `)) this.#marks.delete(key);
+    }
+  }
+
+  /** What is to be answered without asking any other storage. Throws what was thrown. */
+  recall(ask: ReadAsk): ReadAnswer | undefined {
+    const mark = this.#marks.get(keyOf(ask)) ?? this.#marks.get(promptKey(ask.name));
+    if (mark === undefined) return undefined;
+    if ("error" in mark) throw mark.error;
+    return mark.answer;
+  }
+
+  /** Whether an answer of another storage shows what is known to be gone. */
+  denies(ask: ReadAsk, answer: ReadAnswer): boolean {
+    if (this.#marks.has(promptKey(ask.name))) return true;
+    return answer.status === "found" && this.isGone(ask.name, answer.document.version);
+  }
+
+  isGone(name: PromptName, version: string): boolean {
+    return this.#marks.has(versionKey(name, version)) || this.#marks.has(promptKey(name));
+  }
+
+  #remove(name: PromptName, document: StoredDocument, answer: ReadAnswer): void {
+    this.#put(versionKey(name, document.version), { answer });
+  }
+
+  #put(key: string, mark: Mark): void {
+    if (this.#max === 0) return;
+    this.#marks.delete(key);
+    this.#marks.set(key, mark);
+    for (const oldest of this.#marks.keys()) {
+      if (this.#marks.size <= this.#max) return;
+      this.#marks.delete(oldest);
+    }
+  }
+}
+
+function versionKey(name: PromptName, version: string): string {
+  return `${name}\nversion ${version}`;
+}
+
+/** Of the whole prompt: the store said that there is no head, so nothing of it is there. */
+function promptKey(name: PromptName): string {
+  return `${name}\nhead`;
+}
+
+function keyOf({ name, selector }: ReadAsk): string {
+  switch (selector.kind) {
+    case "version":
+      return versionKey(name, selector.version);
+    case "label":
+      return `${name}\nlabel ${selector.label}`;
+    case "latest":
+      return `${name}\nlatest`;
+    case "head":
+      return promptKey(name);
+  }
+}

@@ -1,0 +1,50 @@
+import { randomUUID } from "node:crypto";
+import { checkNote, MAX_AUTHOR, MAX_MESSAGE } from "../document.ts";
+import type { StorageDriver } from "../driver.ts";
+import type { Act } from "../rules/plan.ts";
+
+/** What every operation of the registry works with. */
+export interface Context {
+  readonly driver: StorageDriver;
+  readonly now: () => Date;
+  readonly newId: () => string;
+  readonly author: string | undefined;
+}
+
+export interface RegistryOptions {
+  /** Who is named as author of changes when a call names nobody. */
+  readonly author?: string;
+  /** The clock; for tests. */
+  readonly now?: () => Date;
+  /** Makes commit ids; for tests. Default: random UUIDs. */
+  readonly newId?: () => string;
+}
+
+export function createContext(driver: StorageDriver, options: RegistryOptions): Context {
+  return {
+    driver,
+    now: options.now ?? (() => new Date()),
+    newId: options.newId ?? randomUUID,
+    author: options.author,
+  };
+}
+
+/** What a caller may say about any change. */
+export interface ChangeOptions {
+  /** Who makes the change; at most 200 characters. */
+  readonly author?: string;
+  /** Why; at most 2000 characters. */
+  readonly message?: string;
+  readonly signal?: AbortSignal;
+}
+
+export function actOf(context: Context, options: ChangeOptions): Act {
+  checkNote("author", options.author, MAX_AUTHOR);
+  checkNote("message", options.message, MAX_MESSAGE);
+  return {
+    at: context.now().toISOString(),
+    by: options.author ?? context.author,
+    message: options.message,
+    commit: context.newId(),
+  };
+}

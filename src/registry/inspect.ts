@@ -1,0 +1,188 @@
+import { openStored } from "../document.ts";
+import type { Finding, FindingKind, HistoryEntry, Operation, ReadAnswer } from "../driver.ts";
+import { isRegistryError, RegistryError, show } from "../errors.ts";
+import { type PromptName, parseLabel, parseName } from "../names.ts";
+import { selectedAt } from "../rules/time.ts";
+import type { Version } from "../semver.ts";
+import { actOf, type ChangeOptions, type Context } from "./context.ts";
+import { Listing } from "./pages.ts";
+import { allVersions, notFound, operation, readHead, readOne } from "./read.ts";
+
+/** Something that `verify` or `doctor` found. */
+export type Problem = Finding;
+
+export interface VerifyOptions {
+  readonly signal?: AbortSignal;
+  /** Called after each prompt. */
+  readonly onProgress?: (progress: {
+    readonly prompts: number;
+    readonly documents: number;
+    readonly name: PromptName;
+  }) => void;
+}
+
+export interface VerifyReport {
+  readonly ok: boolean;
+  readonly prompts: number;
+  readonly documents: number;
+  readonly tombstones: number;
+  /** Documents without seal: served, but nothing vouches for their bytes. */
+  readonly unsealed: number;
+  readonly problems: readonly Problem[];
+}
+
+/** Reads every byte of one prompt or of all, and checks digests, seals and pointers. */
+export async function verify(
+  context: Context,
+  name: string | undefined,
+  options: VerifyOptions,
+): Promise<VerifyReport> {
+  const op = operation(options);
+  const report = { ok: true, prompts: 0, documents: 0, tombstones: 0, unsealed: 0, problems: [] as Problem[] };
+  const names = name === undefined ? allNames(context, op) : [parseName(name)];
+  for await (const prompt of names) {
+    const found = await verifyPrompt(context, prompt, op, report);
+    if (!found && name !== undefined) throw notFound(prompt);
+    report.prompts++;
+    options.onProgress?.({ prompts: report.prompts, documents: report.documents, name: prompt });
+  }
+  report.ok = report.problems.length === 0;
+  return report;
+}
+
+async function* allNames(context: Context, op: Operation): AsyncGenerator<PromptName> {
+  const listing = new Listing((cursor) =>
+    context.driver.listPrompts({ limit: 1000, includeRemoved: true, ...(cursor === undefined ? {} : { cursor }) }, op),
+  );
+  for await (const entry of listing) yield entry.name;
+}
+
+async function verifyPrompt(
+  context: Context,
+  name: PromptName,
+  op: Operation,
+  report: { documents: number; tombstones: number; unsealed: number; problems: Problem[] },
+): Promise<boolean> {
+  const versions = (await allVersions(context, name, op, true)).map((e) => e.version);
+  const state = await readHead(context, name, op);
+  const live = new Set<Version>();
+  for (const version of versions) {
+    try {
+      const answer = await readOne(context, name, { kind: "version", version }, op);
+      const kind = checkAnswer(name, version, answer);
+      if (kind === "tombstone") report.tombstones++;
+      else {
+        live.add(version);
+        report.documents++;
+        if (kind === "unsealed") report.unsealed++;
+      }
+    } catch (error) {
+      if (!isRegistryError(error) || (error.code !== "CORRUPT" && error.code !== "INVALID")) throw error;
+      // Its slot is taken, so a pointer to it does not dangle; what it holds is another matter.
+      live.add(version);
+      report.problems.push({ kind: "corrupt", name, version, detail: error.message, repaired: false });
+    }
+  }
+  if (state !== undefined) {
+    for (const [label, version] of Object.entries(state.head.labels)) {
+      if (!live.has(version)) report.problems.push(dangling(name, `label ${label}`, version));
+    }
+    if (state.head.pin !== undefined && !live.has(state.head.pin)) {
+      report.problems.push(dangling(name, "the pin", state.head.pin));
+    }
+  }
+  return versions.length > 0 || state !== undefined;
+}
+
+function checkAnswer(name: PromptName, version: Version, answer: ReadAnswer): "sealed" | "unsealed" | "tombstone" {
+  if (answer.status !== "found" && answer.status !== "removed") {
+    throw new RegistryError("CORRUPT", `${name}@${version} is listed but can't be read`, { name, version });
+  }
+  const opened = openStored(answer.document.text, { name, version });
+  if (opened.kind === "tombstone") return "tombstone";
+  // Front matter is parsed only when asked for; here it must be.
+  void opened.metadata;
+  return opened.sealed ? "sealed" : "unsealed";
+}
+
+function dangling(name: PromptName, pointer: string, version: Version): Problem {
+  return { kind: "head", name, version, detail: `${pointer} is on ${version}, which is not there`, repaired: false };
+}
+
+export interface DoctorOptions extends ChangeOptions {
+  /** `true` repairs everything that is safe to repair; a list repairs those kinds. Default: look only. */
+  readonly fix?: boolean | readonly FindingKind[];
+  readonly name?: string;
+  /** Milliseconds after which a temporary file is nobody's. Default 24 hours. */
+  readonly minTempAge?: number;
+}
+
+export interface DoctorReport {
+  /** Nothing is left to repair. */
+  readonly ok: boolean;
+  readonly findings: readonly Finding[];
+}
+
+/**
+ * What `fix: true` repairs. Adopting a link that somebody moved by hand changes what a label selects, and sealing vouches
+ * for bytes nobody vouched for: both only when named.
+ */
+const SAFE: readonly FindingKind[] = ["temp", "projection", "legacy"];
+
+export async function doctor(context: Context, options: DoctorOptions): Promise<DoctorReport> {
+  const act = actOf(context, options);
+  const op = operation(options);
+  const repair = options.fix === true ? SAFE : options.fix === false || options.fix === undefined ? [] : options.fix;
+  const name = options.name === undefined ? undefined : parseName(options.name);
+  const { findings } = await context.driver.repair(
+    {
+      repair,
+      at: act.at,
+      ...(act.by === undefined ? {} : { by: act.by }),
+      ...(name === undefined ? {} : { name }),
+      ...(options.minTempAge === undefined ? {} : { minTempAge: options.minTempAge }),
+    },
+    op,
+  );
+  const { problems } = await verify(context, name, options.signal === undefined ? {} : { signal: options.signal });
+  const seen = new Set(findings.map((f) => `${f.kind} ${f.name}@${f.version}`));
+  const all = [...findings, ...problems.filter((p) => !seen.has(`${p.kind} ${p.name}@${p.version}`))];
+  return { ok: all.every((f) => f.repaired), findings: all };
+}
+
+/** What `name@label` or `name` (latest) selected at an instant; `undefined`: nothing. */
+export async function resolveAt(
+  context: Context,
+  name: string,
+  pointer: string,
+  time: Date | string,
+  options: { readonly signal?: AbortSignal },
+): Promise<Version | undefined> {
+  const parsed = parseName(name);
+  const label = pointer === "latest" ? "latest" : parseLabel(pointer);
+  const at = instant(time);
+  const op = operation(options);
+  const listing = new Listing((cursor) =>
+    context.driver.history(parsed, { limit: 1000, ...(cursor === undefined ? {} : { cursor }) }, op),
+  );
+  const entries = (await listing.all()).reverse();
+  if (entries.length === 0 && (await readHead(context, parsed, op)) === undefined) throw notFound(parsed);
+  const born = new Map(entries.filter((e) => e.action === "publish").map((e) => [e.to, e.at]));
+  const versions = label === "latest" ? (await allVersions(context, parsed, op, true)).map((e) => e.version) : [];
+  return selectedAt(
+    label,
+    at,
+    entries.filter((e: HistoryEntry) => e.action !== "publish"),
+    versions.map((version) => ({ version, createdAt: born.get(version) })),
+  );
+}
+
+function instant(time: Date | string): string {
+  const date = time instanceof Date ? time : new Date(time);
+  if (Number.isNaN(date.getTime())) {
+    throw new RegistryError("INVALID", `time ${show(time)} is no instant; write 2026-11-24T14:03:00Z`, {
+      field: "time",
+    });
+  }
+  return date.toISOString();
+}

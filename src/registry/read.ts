@@ -1,0 +1,288 @@
+import { openStored } from "../document.ts";
+import type { DriverSelector, HeadState, Lease, Operation, ReadAnswer, ReadAsk, Yank } from "../driver.ts";
+import { RegistryError, show, throwIfAborted } from "../errors.ts";
+import { formatSelector, LATEST, type PromptName, type PromptRef, parseLabel, parseName, parseRef } from "../names.ts";
+import { maxSatisfying, parseRange, parseVersion, type Range, type Version } from "../semver.ts";
+import type { Context } from "./context.ts";
+import { Prompt } from "./prompt.ts";
+
+/** A selector string (`name`, `name@1.2.0`, `name@^1.2`, `name@production`) or the same in parts, at most one of them. */
+export type PromptSelector =
+  | string
+  | {
+      readonly name: string;
+      readonly version?: string | undefined;
+      readonly range?: string | undefined;
+      readonly label?: string | undefined;
+    };
+
+export interface GetOptions {
+  readonly signal?: AbortSignal;
+  /** Also read labels, yank and deprecation of an exact version (one more look at the head). Default `false`. */
+  readonly status?: boolean;
+}
+
+export function refOf(selector: PromptSelector): PromptRef {
+  if (typeof selector === "string") return parseRef(selector);
+  const name = parseName(selector.name);
+  const given = (["version", "range", "label"] as const).filter((key) => selector[key] !== undefined);
+  if (given.length > 1) {
+    throw new RegistryError("INVALID", `${name}: give one of version, range and label, not ${given.join(" and ")}`, {
+      field: given[1] as string,
+      name,
+    });
+  }
+  if (selector.version !== undefined)
+    return { name, selector: { kind: "version", version: parseVersion(selector.version) } };
+  if (selector.range !== undefined) return { name, selector: { kind: "range", range: parseRange(selector.range) } };
+  if (selector.label === "latest") return { name, selector: LATEST };
+  if (selector.label !== undefined) return { name, selector: { kind: "label", label: parseLabel(selector.label) } };
+  return { name, selector: LATEST };
+}
+
+const MAX_REMEMBERED = 65_536;
+const MAX_REMEMBERED_BYTES = 64 * 2 ** 20;
+
+/** A parsed selector, and what the driver's last answer to it was turned into. */
+interface Remembered {
+  readonly ref: PromptRef;
+  /**
+   * The driver's own frozen answer. What was verified once is served again only while the driver still gives that very
+   * object, so what is remembered here can't be stale.
+   */
+  answer: ReadAnswer | undefined;
+  prompt: Prompt | undefined;
+  lease: Lease;
+}
+
+const NO_LEASE: Lease = Object.freeze({ until: 0 });
+
+function holds(lease: Lease): boolean {
+  return lease.until === Number.POSITIVE_INFINITY || (lease.until > 0 && lease.until > Date.now());
+}
+
+/** Reads prompts; asking the same again costs two look-ups. */
+export class Reader {
+  readonly #context: Context;
+  readonly #remembered = new Map<string, Remembered>();
+  #bytes = 0;
+
+  constructor(context: Context) {
+    this.#context = context;
+  }
+
+  ref(selector: PromptSelector): PromptRef {
+    return typeof selector === "string" ? this.#remember(selector).ref : refOf(selector);
+  }
+
+  /** The answer if it can be had at once; `undefined` sends the caller to {@link get}. */
+  peek(selector: PromptSelector): Prompt | undefined {
+    if (typeof selector !== "string") {
+      const ref = refOf(selector);
+      if (ref.selector.kind === "range") return undefined;
+      const answer = this.#context.driver.peek(ref as ReadAsk);
+      return answer === undefined ? undefined : this.#open(ref, answer);
+    }
+    const known = this.#remembered.get(selector) ?? this.#remember(selector);
+    if (holds(known.lease)) return known.prompt;
+    const { ref } = known;
+    if (ref.selector.kind === "range") return undefined;
+    const answer = this.#context.driver.peek(ref as ReadAsk);
+    if (answer === undefined) return undefined;
+    if (answer === known.answer) return known.prompt;
+    const prompt = this.#open(ref, answer);
+    this.#bytes += prompt.text.length;
+    if (this.#bytes > MAX_REMEMBERED_BYTES) this.#forget();
+    else {
+      known.answer = answer;
+      known.prompt = prompt;
+      known.lease = answer.lease ?? NO_LEASE;
+    }
+    return prompt;
+  }
+
+  #remember(selector: string): Remembered {
+    const known = this.#remembered.get(selector);
+    if (known !== undefined) return known;
+    const fresh: Remembered = { ref: parseRef(selector), answer: undefined, prompt: undefined, lease: NO_LEASE };
+    if (this.#remembered.size >= MAX_REMEMBERED) this.#forget();
+    this.#remembered.set(selector, fresh);
+    return fresh;
+  }
+
+  /** Ends what was remembered; called before the driver is closed. */
+  close(): void {
+    this.#forget();
+  }
+
+  #forget(): void {
+    this.#remembered.clear();
+    this.#bytes = 0;
+  }
+
+  async get(selector: PromptSelector, options: GetOptions): Promise<Prompt> {
+    throwIfAborted(options.signal, "getPrompt");
+    const [prompt] = await this.getMany([this.ref(selector)], options);
+    return prompt as Prompt;
+  }
+
+  async getMany(refs: readonly PromptRef[], options: GetOptions): Promise<Prompt[]> {
+    const op = operation(options);
+    const exact = await Promise.all(refs.map((ref) => this.#exact(ref, op)));
+    const asks: ReadAsk[] = exact.map(({ ask }) => ask);
+    const wantsHead = exact.map(
+      ({ ask, head }) => options.status === true && head === undefined && ask.selector.kind === "version",
+    );
+    const headAsks = exact
+      .filter((_, i) => wantsHead[i])
+      .map(({ ask }) => ({ name: ask.name, selector: { kind: "head" as const } }));
+    const answers = await readAll(this.#context, [...asks, ...headAsks], op);
+    let nextHead = asks.length;
+    return refs.map((ref, i) => {
+      const answer = answers[i] as ReadAnswer;
+      let head = exact[i]?.head;
+      if (wantsHead[i]) {
+        const own = answers[nextHead++];
+        if (own?.status === "head") head = own.head;
+      }
+      return this.#open(ref, answer, head);
+    });
+  }
+
+  /** Turns a range into an exact version; everything else is asked as it is. */
+  async #exact(ref: PromptRef, op: Operation): Promise<{ ask: ReadAsk; head?: HeadState }> {
+    const { name, selector } = ref;
+    if (selector.kind !== "range") return { ask: { name, selector } };
+    const { version, head } = await resolveRange(this.#context, name, selector.range, op);
+    return { ask: { name, selector: { kind: "version", version } }, head };
+  }
+
+  #open(ref: PromptRef, answer: ReadAnswer, withHead?: HeadState): Prompt {
+    if (answer.status !== "found") throw missing(ref, answer);
+    const { document, provenance } = answer;
+    const opened = openStored(document.text, document);
+    if (opened.kind === "tombstone") throw missing(ref, { ...answer, status: "removed" });
+    const { driver } = this.#context;
+    return new Prompt(opened, {
+      name: document.name,
+      version: document.version,
+      source: provenance?.source ?? driver.kind,
+      fetchedAt: provenance?.fetchedAt ?? Date.now(),
+      head: withHead ?? answer.head,
+      provenance,
+    });
+  }
+}
+
+export function operation(options: { readonly signal?: AbortSignal | undefined }): Operation {
+  return options.signal === undefined ? {} : { signal: options.signal };
+}
+
+/** Reads any number of asks in batches that the driver takes. */
+export async function readAll(context: Context, asks: readonly ReadAsk[], op: Operation): Promise<ReadAnswer[]> {
+  const { driver } = context;
+  const size = driver.capabilities.maxBatch;
+  const answers: ReadAnswer[] = [];
+  for (let i = 0; i < asks.length; i += size) {
+    const batch = asks.slice(i, i + size);
+    const got = await driver.read(batch, op);
+    if (got.length !== batch.length) {
+      throw new RegistryError(
+        "INTERNAL",
+        `the ${driver.kind} driver gave ${got.length} answers to ${batch.length} asks`,
+      );
+    }
+    answers.push(...got);
+  }
+  return answers;
+}
+
+export async function readOne(
+  context: Context,
+  name: PromptName,
+  selector: DriverSelector,
+  op: Operation,
+): Promise<ReadAnswer> {
+  const ask: ReadAsk = { name, selector };
+  return context.driver.peek(ask) ?? ((await readAll(context, [ask], op))[0] as ReadAnswer);
+}
+
+/** The head of a prompt, or `undefined` when the prompt isn't there at all. */
+export async function readHead(context: Context, name: PromptName, op: Operation): Promise<HeadState | undefined> {
+  const answer = await readOne(context, name, { kind: "head" }, op);
+  return answer.status === "head" ? answer.head : undefined;
+}
+
+/** Every version, descending; removed ones too when asked. */
+export async function allVersions(
+  context: Context,
+  name: PromptName,
+  op: Operation,
+  includeRemoved = false,
+): Promise<{ version: Version; yanked?: Yank; removed?: true }[]> {
+  const entries = [];
+  let cursor: string | undefined;
+  do {
+    const query = { limit: 1000, includeRemoved, ...(cursor === undefined ? {} : { cursor }) };
+    const page = await context.driver.listVersions(name, query, op);
+    entries.push(...page.items);
+    cursor = page.cursor;
+  } while (cursor !== undefined);
+  return entries;
+}
+
+async function resolveRange(
+  context: Context,
+  name: PromptName,
+  range: Range,
+  op: Operation,
+): Promise<{ version: Version; head: HeadState }> {
+  const [head, entries] = await Promise.all([readHead(context, name, op), allVersions(context, name, op)]);
+  if (head === undefined) throw notFound(name);
+  const version = maxSatisfying(
+    entries.filter((e) => e.yanked === undefined).map((e) => e.version),
+    range,
+  );
+  if (version !== undefined) return { version, head };
+  const newest = entries[0]?.version;
+  const why = newest === undefined ? "it has no versions" : `its highest version is ${newest}`;
+  throw new RegistryError("NOT_FOUND", `${name} has no version in ${show(range)} that is not yanked; ${why}`, { name });
+}
+
+export function notFound(name: PromptName): RegistryError {
+  return new RegistryError("NOT_FOUND", `there is no prompt ${name}; list the names to see what there is`, { name });
+}
+
+function missing(ref: PromptRef, answer: ReadAnswer): RegistryError {
+  const { name, selector } = ref;
+  const text = formatSelector(selector);
+  if (answer.status === "removed") {
+    const { version } = answer.document;
+    return new RegistryError("NOT_FOUND", `${name}@${version} was removed`, { name, version });
+  }
+  if (answer.status !== "absent") {
+    return new RegistryError("INTERNAL", `unexpected answer ${answer.status} for ${name}@${text}`, { name });
+  }
+  const head = answer.head?.head;
+  if (selector.kind === "version") {
+    return new RegistryError("NOT_FOUND", `there is no version ${text} of ${name}`, {
+      name,
+      version: selector.version,
+    });
+  }
+  if (head === undefined) return notFound(name);
+  if (selector.kind === "label") {
+    const labels = Object.keys(head.labels).sort();
+    const there = labels.length === 0 ? "it has no labels" : `its labels are ${labels.slice(0, 20).join(", ")}`;
+    return new RegistryError("NOT_FOUND", `${name} has no label ${text}; ${there}`, { name, label: selector.label });
+  }
+  return new RegistryError("NOT_FOUND", `${name} has no latest version: ${whyNoLatest(head.yanked)}`, { name });
+}
+
+function whyNoLatest(yanked: Readonly<Record<string, Yank>>): string {
+  const marks = Object.values(yanked);
+  const removed = marks.filter((y) => y.removed).length;
+  if (marks.length === 0) return "nothing was published";
+  if (removed === marks.length) return "every version was removed";
+  return removed === 0 ? "every version is yanked" : "every version is yanked or removed";
+}

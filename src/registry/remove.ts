@@ -1,0 +1,140 @@
+import { openStored, type SealedDocument, sealTombstone } from "../document.ts";
+import type { Change, Operation, ReadAnswer } from "../driver.ts";
+import { RegistryError, show } from "../errors.ts";
+import { type PromptName, parseName } from "../names.ts";
+import { type Act, planRemove, planRestore } from "../rules/plan.ts";
+import { parseVersion, type Version } from "../semver.ts";
+import { actOf, type ChangeOptions, type Context } from "./context.ts";
+import type { PointerResult } from "./pointers.ts";
+import { allVersions, notFound, operation, readAll, readHead, readOne } from "./read.ts";
+import { takeSealed } from "./request.ts";
+import { commitHead, headChange } from "./write.ts";
+
+/** What was removed; `versions` is empty when everything was gone already. */
+export interface RemoveResult {
+  readonly name: PromptName;
+  readonly status: "removed" | "unchanged";
+  readonly versions: readonly Version[];
+}
+
+export async function deleteVersion(
+  context: Context,
+  name: string,
+  version: string,
+  options: ChangeOptions,
+): Promise<RemoveResult> {
+  return remove(context, parseName(name), parseVersion(version), options);
+}
+
+export async function deletePrompt(context: Context, name: string, options: ChangeOptions): Promise<RemoveResult> {
+  return remove(context, parseName(name), undefined, options);
+}
+
+async function remove(
+  context: Context,
+  name: PromptName,
+  version: Version | undefined,
+  options: ChangeOptions,
+): Promise<RemoveResult> {
+  const act = actOf(context, options);
+  const op = operation(options);
+  let versions: readonly Version[] = [];
+  const done = await commitHead(context, name, act, op, async () => {
+    const state = await readHead(context, name, op);
+    if (state === undefined) throw notFound(name);
+    const live = version === undefined ? (await allVersions(context, name, op)).map((e) => e.version) : [version];
+    const tombstones = await tombstonesFor(context, act, name, live, op, version !== undefined);
+    versions = tombstones.map((t) => t.version);
+    const plan = planRemove(name, state.head, versions, act, { wholePrompt: version === undefined });
+    if (plan === undefined && tombstones.length === 0) return undefined;
+    const base: Change = plan === undefined ? { name } : headChange(name, state, plan);
+    return { ...base, remove: tombstones };
+  });
+  return { name, status: done === "unchanged" ? "unchanged" : "removed", versions };
+}
+
+async function tombstonesFor(
+  context: Context,
+  act: Act,
+  name: PromptName,
+  versions: readonly Version[],
+  op: Operation,
+  mustExist: boolean,
+): Promise<SealedDocument[]> {
+  const asks = versions.map((version) => ({ name, selector: { kind: "version" as const, version } }));
+  const answers = await readAll(context, asks, op);
+  return answers.flatMap((answer: ReadAnswer, i) => {
+    const version = versions[i] as Version;
+    if (answer.status === "found") return [tombstoneFor(act, name, version, answer.document.text)];
+    if (mustExist && answer.status === "absent") {
+      throw new RegistryError("NOT_FOUND", `there is no version ${version} of ${name}`, { name, version });
+    }
+    return [];
+  });
+}
+
+function tombstoneFor(act: Act, name: PromptName, version: Version, text: string): SealedDocument {
+  const opened = openStored(text, { name, version });
+  if (opened.kind === "tombstone") return { name, version, text, digest: opened.digest };
+  const { digest, author, createdAt, message } = opened;
+  return sealTombstone({
+    name,
+    version,
+    digest,
+    at: act.at,
+    ...(act.by === undefined ? {} : { by: act.by }),
+    ...(act.message === undefined ? {} : { reason: act.message }),
+    ...(author === undefined ? {} : { author }),
+    ...(createdAt === undefined ? {} : { createdAt }),
+    ...(message === undefined ? {} : { message }),
+  });
+}
+
+/** Brings a removed version back from a sealed copy of it. */
+export async function restoreVersion(
+  context: Context,
+  request: { readonly name: string; readonly version: string; readonly text: string },
+  options: ChangeOptions,
+): Promise<PointerResult> {
+  const name = parseName(request.name);
+  const version = parseVersion(request.version);
+  const document = takeSealed(name, request);
+  const act = actOf(context, options);
+  const op = operation(options);
+  const done = await commitHead(context, name, act, op, async () => {
+    const [state, answer] = await Promise.all([
+      readHead(context, name, op),
+      readOne(context, name, { kind: "version", version }, op),
+    ]);
+    if (answer.status === "absent") {
+      throw new RegistryError("NOT_FOUND", `${name}@${version} was never stored here; store it instead`, {
+        name,
+        version,
+      });
+    }
+    if (answer.status === "found") requireSame(name, version, answer.document.text, document);
+    if (answer.status === "removed") {
+      const stored = openStored(answer.document.text, { name, version });
+      if (stored.kind === "tombstone" && stored.removed.digest !== document.digest) {
+        throw new RegistryError(
+          "CONFLICT",
+          `${name}@${version} was removed as ${stored.removed.digest}; this copy is ${show(document.digest)}`,
+          { name, version },
+        );
+      }
+    }
+    const plan = state === undefined ? undefined : planRestore(state.head, version, act);
+    const restore = answer.status === "removed" ? { restore: [document] } : {};
+    if (plan === undefined && answer.status === "found") return undefined;
+    return { ...(plan === undefined ? { name } : headChange(name, state, plan)), ...restore };
+  });
+  return { name, version, status: done === "unchanged" ? "unchanged" : "changed" };
+}
+
+function requireSame(name: PromptName, version: Version, stored: string, document: SealedDocument): void {
+  if (openStored(stored, { name, version }).digest === document.digest) return;
+  throw new RegistryError("ALREADY_EXISTS", `${name}@${version} is there with other bytes and was not removed`, {
+    name,
+    version,
+  });
+}

@@ -1,0 +1,212 @@
+import { type Digest, openStored, type SealedDocument, sameText, sealDocument } from "../document.ts";
+import { type Change, EMPTY_HEAD, type Head, type HeadState, type Outcome, type ReadAnswer } from "../driver.ts";
+import { isRegistryError, RegistryError } from "../errors.ts";
+import type { PromptName } from "../names.ts";
+import { type Act, type HeadPlan, planLabels, refuseYanked } from "../rules/plan.ts";
+import { bumpVersion, compareVersions, type Version } from "../semver.ts";
+import type { Context } from "./context.ts";
+import type { Wanted } from "./request.ts";
+
+/** A request on its way. */
+export interface Item extends Wanted {
+  version?: Version;
+  document?: SealedDocument;
+  /** This call created it. */
+  created: boolean;
+  /** A commit with it was sent and its outcome is not known. */
+  sent: boolean;
+  /** Digest of what stands at its slot with the same text. */
+  there?: Digest;
+  /** An earlier request of the same call that stores this very version and text. */
+  twin?: Item;
+  error?: RegistryError;
+}
+
+/** All requests about one prompt. */
+export interface Group {
+  readonly name: PromptName;
+  readonly items: Item[];
+  /** Its slots must be looked at before the next plan. */
+  look: boolean;
+  /** Its last outcome was unknown; thrown if that can't be found out. */
+  unknown?: RegistryError;
+  outcome?: Extract<Outcome, { status: "done" }>;
+  settled: boolean;
+}
+
+/** What was read of a prompt before its change is planned. */
+export interface GroupState {
+  readonly head: HeadState | undefined;
+  readonly slots: ReadonlyMap<Version, ReadAnswer>;
+  /** Descending, removed ones included; only where a version is to be chosen. */
+  readonly versions: readonly Version[];
+}
+
+/** Decides versions, finds out what is there already, and plans one change; `undefined` when nothing is left to do. */
+export function planGroup(context: Context, act: Act, group: Group, state: GroupState | undefined): Change | undefined {
+  let head: Head = state?.head?.head ?? EMPTY_HEAD;
+  let highest = state?.versions[0];
+  let previous: { readonly version: Version; readonly text: string } | undefined;
+  if (highest !== undefined) previous = textAt(group.name, highest, state?.slots.get(highest));
+  const entries: HeadPlan["entries"][number][] = [];
+  const add: SealedDocument[] = [];
+  let next: HeadPlan["next"] | undefined;
+  let guard: Change["guard"];
+  for (const item of group.items) {
+    if (item.error !== undefined) continue;
+    try {
+      chooseVersion(item, highest, previous, state);
+      const version = item.version as Version;
+      if (highest === undefined || compareVersions(version, highest) >= 0) {
+        highest = version;
+        previous = { version, text: item.text };
+      }
+      findExisting(item, state?.slots.get(version));
+      findTwin(item, group);
+      const isThere = item.created || item.there !== undefined || item.twin !== undefined;
+      if (!isThere) {
+        if (item.expect !== undefined) {
+          checkLatest(item, state?.head?.latest);
+          guard = state?.head?.revision ?? null;
+        }
+        item.document ??= sealWanted(item, act, context);
+        add.push(item.document);
+      } else if (item.labels.length > 0) refuseYanked(item.name, head, version, "can't be labelled");
+      const plan = planLabels(head, version, item.labels, labelAct(item, act), { unpin: item.unpin });
+      if (plan !== undefined) {
+        next = plan.next;
+        entries.push(...plan.entries);
+        head = { ...plan.next, generation: head.generation };
+      }
+    } catch (error) {
+      if (!isRegistryError(error)) throw error;
+      item.error = error;
+    }
+  }
+  if (add.length === 0 && next === undefined) return undefined;
+  return {
+    name: group.name,
+    ...(add.length === 0 ? {} : { add }),
+    ...(guard === undefined ? {} : { guard }),
+    ...(next === undefined ? {} : { head: { expect: state?.head?.revision ?? null, next, entries } }),
+  };
+}
+
+function labelAct(item: Item, act: Act): Act {
+  return { ...act, by: item.author ?? act.by, message: item.message ?? act.message };
+}
+
+function chooseVersion(
+  item: Item,
+  highest: Version | undefined,
+  previous: { readonly version: Version; readonly text: string } | undefined,
+  state: GroupState | undefined,
+): void {
+  if (item.bump === undefined || item.created) return;
+  if (
+    item.sent &&
+    item.document !== undefined &&
+    item.version !== undefined &&
+    isOurs(item, state?.slots.get(item.version))
+  ) {
+    item.created = true;
+    return;
+  }
+  const unchanged = previous !== undefined && sameText(previous.text, item.text);
+  const version = unchanged ? previous.version : highest === undefined ? FIRST : bumpVersion(highest, item.bump);
+  if (version !== item.version) delete item.document;
+  item.version = version;
+}
+
+const FIRST = "1.0.0" as Version;
+
+function isOurs(item: Item, answer: ReadAnswer | undefined): boolean {
+  if (answer?.status !== "found" || item.document === undefined) return false;
+  return answer.document.text === item.document.text;
+}
+
+function textAt(
+  name: PromptName,
+  version: Version,
+  answer: ReadAnswer | undefined,
+): { version: Version; digest: Digest; text: string } | undefined {
+  if (answer?.status !== "found") return undefined;
+  const opened = openStored(answer.document.text, { name, version });
+  return opened.kind === "tombstone" ? undefined : { version, digest: opened.digest, text: opened.text };
+}
+
+/** Sets `there` when the slot holds the same text; throws when it holds anything else. */
+function findExisting(item: Item, answer: ReadAnswer | undefined): void {
+  if (item.created || answer === undefined || answer.status === "absent") return;
+  const { name } = item;
+  const version = item.version as Version;
+  if (answer.status === "removed") throw taken(name, version, "was removed");
+  if (answer.status !== "found") return;
+  if (item.sent && isOurs(item, answer)) {
+    item.created = true;
+    return;
+  }
+  const existing = textAt(name, version, answer);
+  if (existing === undefined) throw taken(name, version, "was removed");
+  if (!sameText(existing.text, item.text)) throw taken(name, version, "exists with another text");
+  item.there = existing.digest;
+}
+
+/** The same version twice in one call: the same text is one document, another text is refused like any other. */
+function findTwin(item: Item, group: Group): void {
+  delete item.twin;
+  const earlier = group.items.find(
+    (i) => i === item || (i.version === item.version && i.error === undefined && i.twin === undefined),
+  );
+  if (earlier === undefined || earlier === item) return;
+  if (!sameText(earlier.text, item.text))
+    throw taken(item.name, item.version as Version, "is stored by the same call with another text");
+  item.twin = earlier;
+}
+
+function taken(name: PromptName, version: Version, why: string): RegistryError {
+  return new RegistryError(
+    "ALREADY_EXISTS",
+    `${name}@${version} ${why}; a version is written once: store the text under a new version`,
+    { name, version },
+  );
+}
+
+function checkLatest(item: Item, latest: Version | undefined): void {
+  const now = latest ?? null;
+  if (now === item.expect) return;
+  throw new RegistryError(
+    "CONFLICT",
+    `${item.name}: latest is ${now ?? "not there"}, not ${item.expect ?? "absent"} as expected; look at what changed and repeat`,
+    { name: item.name, ...(now === null ? {} : { version: now }) },
+  );
+}
+
+function sealWanted(item: Item, act: Act, context: Context): SealedDocument {
+  const { name, text } = item;
+  const version = item.version as Version;
+  if (item.sealed !== undefined) return item.sealed;
+  const author = item.author ?? act.by;
+  const message = item.message ?? act.message;
+  const document = sealDocument({
+    name,
+    version,
+    text,
+    createdAt: act.at,
+    ...(author === undefined ? {} : { author }),
+    ...(message === undefined ? {} : { message }),
+  });
+  const { maxDocumentBytes } = context.driver.capabilities;
+  if (document.text.length * 3 > maxDocumentBytes && Buffer.byteLength(document.text) > maxDocumentBytes) {
+    throw new RegistryError(
+      "INVALID",
+      `${name}@${version} is too large for this storage; at most ${maxDocumentBytes} bytes`,
+      {
+        field: "text",
+        name,
+        version,
+      },
+    );
+  }
+  return document;
+}

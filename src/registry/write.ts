@@ -1,0 +1,130 @@
+import type { Change, Commit, HeadState, HistoryEntry, Operation, Outcome } from "../driver.ts";
+import { isRegistryError, RegistryError, throwIfAborted } from "../errors.ts";
+import type { PromptName } from "../names.ts";
+import type { Act, HeadPlan } from "../rules/plan.ts";
+import type { Context } from "./context.ts";
+
+export const MAX_ROUNDS = 100;
+
+/** Applies commits; what is too much for one is split, unless it must be atomic. */
+export async function commitAll(
+  context: Context,
+  act: Act,
+  changes: readonly Change[],
+  op: Operation,
+  atomic = false,
+): Promise<readonly Outcome[]> {
+  const { driver } = context;
+  const { maxBatch, atomicity, write } = driver.capabilities;
+  if (!write) {
+    throw new RegistryError("READ_ONLY", `the ${driver.kind} storage ${driver.location} is read-only`, {
+      backend: driver.kind,
+    });
+  }
+  if (atomic && changes.length > 1 && (atomicity !== "batch" || changes.length > maxBatch)) {
+    throw new RegistryError(
+      "UNSUPPORTED",
+      atomicity === "batch"
+        ? `${changes.length} prompts are too many for one atomic commit; at most ${maxBatch}`
+        : `the ${driver.kind} storage can't store several prompts atomically; leave atomic out`,
+      { backend: driver.kind },
+    );
+  }
+  const outcomes: Outcome[] = [];
+  for (let i = 0; i < changes.length; i += maxBatch) {
+    const part = changes.slice(i, i + maxBatch);
+    const commit: Commit = {
+      id: act.commit,
+      at: act.at,
+      ...(act.by === undefined ? {} : { by: act.by }),
+      ...(act.message === undefined ? {} : { message: act.message }),
+      ...(atomic ? { atomic } : {}),
+      changes: part,
+    };
+    let got: readonly Outcome[];
+    try {
+      got = await driver.commit(commit, op);
+    } catch (error) {
+      if (outcomes.length === 0 || !isRegistryError(error)) throw error;
+      // Parts before this one are committed and say so; this one speaks for itself.
+      got = part.map(() => ({ status: "failed", error }));
+    }
+    outcomes.push(...got);
+  }
+  return outcomes;
+}
+
+export function headChange(name: PromptName, state: HeadState | undefined, plan: HeadPlan): Change {
+  return { name, head: { expect: state?.revision ?? null, ...plan } };
+}
+
+/**
+ * Plan → commit, and again from a fresh look while somebody else was faster. An unknown outcome is read back by the
+ * commit's id before anything is tried again; without an answer to that it stays unknown.
+ *
+ * @param plan reads the state and says what to change; `undefined`: nothing to do
+ * @returns the state after the change, or `undefined` when there was nothing to do
+ */
+export async function commitHead(
+  context: Context,
+  name: PromptName,
+  act: Act,
+  op: Operation,
+  plan: () => Promise<Change | undefined>,
+): Promise<HeadState | undefined | "unchanged"> {
+  let committed = false;
+  for (let round = 0; ; round++) {
+    throwIfAborted(op.signal, "commit");
+    if (round > MAX_ROUNDS) throw tooBusy(name);
+    const change = await plan();
+    if (change === undefined) return committed ? undefined : "unchanged";
+    let outcome: Outcome;
+    try {
+      outcome = (await commitAll(context, act, [change], op))[0] as Outcome;
+      if (outcome.status === "failed") throw outcome.error;
+    } catch (error) {
+      if (!isRegistryError(error) || error.outcome !== "unknown") throw error;
+      committed ||= await wasCommitted(context, name, act.commit, op, error);
+      // The history proves the head, not the tombstones and documents that come after it: the next plan sees to those.
+      if (committed && change.remove === undefined && change.restore === undefined) return undefined;
+      continue;
+    }
+    if (outcome.status === "done") return outcome.head;
+    if (outcome.status === "exists") {
+      throw new RegistryError("CONFLICT", `${name}@${outcome.existing.version} is in the way`, {
+        name,
+        version: outcome.existing.version,
+      });
+    }
+    await backOff(round);
+  }
+}
+
+/** Looks for a commit id among the newest entries; gives the unknown error back when the store can't be read. */
+export async function wasCommitted(
+  context: Context,
+  name: PromptName,
+  commit: string,
+  op: Operation,
+  unknown: RegistryError,
+): Promise<boolean> {
+  try {
+    const page = await context.driver.history(name, { limit: 100 }, op);
+    return page.items.some((entry: HistoryEntry) => entry.commit === commit);
+  } catch {
+    throw unknown;
+  }
+}
+
+export function tooBusy(name: PromptName): RegistryError {
+  return new RegistryError("CONFLICT", `${name} is being changed by others all the time; try again`, {
+    name,
+    outcome: "temporary",
+  });
+}
+
+/** Full jitter, so that writers that met once do not meet again. */
+export function backOff(round: number): Promise<void> {
+  const limit = Math.min(50, 2 ** Math.min(round, 6));
+  return new Promise((resolve) => setTimeout(resolve, Math.random() * limit));
+}

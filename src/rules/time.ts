@@ -1,0 +1,45 @@
+import type { HistoryEntry, Timestamp } from "../driver.ts";
+import type { Label } from "../names.ts";
+import type { Version } from "../semver.ts";
+import { highestStable } from "./latest.ts";
+
+/** A version and when it came; `undefined` for documents that carry no time (dropped in by hand): they always count. */
+export interface Appearance {
+  readonly version: Version;
+  readonly createdAt?: Timestamp | undefined;
+}
+
+/**
+ * What a label or `latest` selected at an instant, replayed from the history.
+ *
+ * @param entries head entries, oldest first
+ */
+export function selectedAt(
+  pointer: Label | "latest",
+  at: Timestamp,
+  entries: readonly HistoryEntry[],
+  versions: readonly Appearance[],
+): Version | undefined {
+  const past = entries.filter((e) => e.at <= at);
+  if (pointer !== "latest") {
+    let version: Version | undefined;
+    for (const e of past) {
+      if (e.label !== pointer) continue;
+      if (e.action === "label") version = e.to;
+      else if (e.action === "unlabel") version = undefined;
+    }
+    return version;
+  }
+  let pin: Version | undefined;
+  const yanked: Record<string, { at: Timestamp }> = {};
+  for (const e of past) {
+    if (e.action === "rollback") pin = e.to;
+    else if (e.action === "unpin") pin = undefined;
+    else if (e.action === "yank" && e.to !== undefined) yanked[e.to] = { at: e.at };
+    else if (e.action === "remove" && e.from !== undefined) yanked[e.from] = { at: e.at };
+    else if ((e.action === "unyank" || e.action === "restore") && e.to !== undefined) delete yanked[e.to];
+  }
+  if (pin !== undefined) return pin;
+  const there = versions.filter((v) => v.createdAt === undefined || v.createdAt <= at).map((v) => v.version);
+  return highestStable(there, yanked);
+}

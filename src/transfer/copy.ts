@@ -1,0 +1,180 @@
+import type { Cursor, Operation, StorageDriver } from "../driver.ts";
+import { isRegistryError, RegistryError, throwIfAborted } from "../errors.ts";
+import { type PromptName, parseName, parsePrefix } from "../names.ts";
+import { applyPrompt, Committer, textsOf } from "./apply.ts";
+import { forEachOf } from "./flow.ts";
+import { manifestOf } from "./manifest.ts";
+import { changedNames, countNames, listNames } from "./names.ts";
+import type { TransferPlan } from "./plan.ts";
+import { Tally, type TransferProgress, type TransferReport } from "./report.ts";
+import { readState } from "./state.ts";
+import { compareManifests } from "./verify.ts";
+
+export interface TransferOptions {
+  /** Look and report, write nothing. Default `false`. */
+  readonly dryRun?: boolean;
+  /** Only names that start with this. */
+  readonly prefix?: string;
+  /** Only these. */
+  readonly names?: readonly string[];
+  /** Compare both sides at the end. Default `true`; never in a dry run. */
+  readonly verify?: boolean;
+  /** Prompts on their way at a time. Default 16. */
+  readonly concurrency?: number;
+  /** Who makes the commits; entries and documents keep their own authors. */
+  readonly author?: string;
+  readonly signal?: AbortSignal;
+  /** Called after each prompt. With it, prompts are counted first. */
+  readonly onProgress?: (progress: TransferProgress) => void;
+}
+
+export interface CopyOptions extends TransferOptions {
+  /** Only what the source's feed names since this cursor: `cursor` of an earlier report. */
+  readonly since?: Cursor;
+}
+
+export const DEFAULT_CONCURRENCY = 16;
+/** Texts that each prompt on its way holds, in UTF-16 units. What is over it is read a second time. */
+const KEEP = 2 * 2 ** 20;
+
+/**
+ * Copies one prompt: every version, removed ones included, byte for byte; head and history with their times. Running it
+ * again does nothing; after a kill it goes on.
+ *
+ * @returns `dryRun`, `verify` and the rest as {@link copyStorage}
+ * @throws RegistryError INVALID for a name; READ_ONLY; what the storages have to say
+ * @example
+ * const report = await copyPrompt(from, to, "support/triage");
+ */
+export function copyPrompt(
+  from: StorageDriver,
+  to: StorageDriver,
+  name: string,
+  options: Omit<CopyOptions, "names" | "prefix" | "since"> = {},
+): Promise<TransferReport> {
+  return copyStorage(from, to, { ...options, names: [name] });
+}
+
+/**
+ * Copies every prompt of one storage to another. What the target has already stays; conflicts are listed and nothing is
+ * guessed; a damaged version is listed and everything else is copied.
+ *
+ * Documents without seal are stored with their canonical seal, which has the same digest; `sealed` lists them.
+ *
+ * @throws RegistryError READ_ONLY; ABORTED; what the storages have to say. Running it again goes on where it stopped
+ * @example
+ * const report = await copyStorage(fs({ path: "./registry" }), memory(), { dryRun: true });
+ * console.log(report.added, report.conflicts);
+ */
+export async function copyStorage(
+  from: StorageDriver,
+  to: StorageDriver,
+  options: CopyOptions = {},
+): Promise<TransferReport> {
+  const { dryRun = false, concurrency = DEFAULT_CONCURRENCY, onProgress, author } = options;
+  const op = operationOf(options);
+  requireWritable(to, dryRun);
+  const cursor = await feedCursor(from, op);
+  const selection = await select(from, options, op);
+  const total = onProgress === undefined ? undefined : await countNames(selection());
+  let done = 0;
+  const tally = new Tally(dryRun);
+  const message = `copy from ${from.kind}`;
+  const committer = new Committer(to, { author, message, op, width: concurrency });
+  await forEachOf(selection(), concurrency, async (name) => {
+    throwIfAborted(op.signal, "copy");
+    await guarded(tally, name, async () => {
+      const [state, target] = await Promise.all([
+        readState(from, name, { keep: KEEP, op }),
+        readState(to, name, { op }),
+      ]);
+      const source = { state, texts: textsOf(from, state, op) };
+      const applied = await applyPrompt(source, to, target, committer, { dryRun, op });
+      tally.done(applied.done);
+      return { plans: [applied.plan], changed: changes(applied.done) };
+    });
+    onProgress?.({ phase: "copy", done: ++done, ...(total === undefined ? {} : { total }), name });
+  });
+  if (dryRun || options.verify === false) return tally.report(undefined, cursor);
+  const manifest = (driver: StorageDriver) =>
+    manifestOf(driver, { ...manifestOptions(options, op), names: selection() });
+  const target =
+    options.names === undefined && options.since === undefined
+      ? manifestOf(to, manifestOptions(options, op))
+      : manifest(to);
+  return tally.report(await compareManifests(manifest(from), target, onProgress, total), cursor);
+}
+
+/** Runs the work on one prompt; what is this prompt's own fault goes to the report and the others go on. */
+export async function guarded(
+  tally: Tally,
+  name: PromptName,
+  work: () => Promise<{ readonly plans: readonly TransferPlan[]; readonly changed: boolean }>,
+): Promise<void> {
+  try {
+    const { plans, changed } = await work();
+    tally.prompt(name, plans);
+    tally.settled(
+      changed,
+      plans.some((p) => p.conflicts.length + p.failures.length > 0),
+    );
+  } catch (error) {
+    if (!isRegistryError(error) || !OWN_FAULT.has(error.code)) throw error;
+    if (error.code === "CONFLICT" || error.outcome === "final") tally.prompt(name, [], error);
+    else throw error;
+  }
+}
+
+/** Anything else (no space, no permission, out of reach) would fail every other prompt, too. */
+const OWN_FAULT: ReadonlySet<string> = new Set(["CORRUPT", "INVALID", "CONFLICT", "ALREADY_EXISTS", "UNSUPPORTED"]);
+
+export function changes(plan: Pick<TransferPlan, "add" | "remove" | "restore" | "head">): boolean {
+  return plan.add.length + plan.remove.length + plan.restore.length > 0 || plan.head !== undefined;
+}
+
+export function operationOf(options: { readonly signal?: AbortSignal }): Operation {
+  return options.signal === undefined ? {} : { signal: options.signal };
+}
+
+export function manifestOptions(options: TransferOptions, op: Operation) {
+  const { prefix, concurrency } = options;
+  return {
+    ...op,
+    ...(prefix === undefined ? {} : { prefix }),
+    ...(concurrency === undefined ? {} : { concurrency }),
+  };
+}
+
+export function requireWritable(driver: StorageDriver, dryRun: boolean): void {
+  if (dryRun || driver.capabilities.write) return;
+  throw new RegistryError("READ_ONLY", `the ${driver.kind} storage ${driver.location} is read-only`, {
+    backend: driver.kind,
+  });
+}
+
+/** Where the feed stands before anything is read; a storage without a feed can't be copied incrementally. */
+async function feedCursor(driver: StorageDriver, op: Operation): Promise<Cursor | undefined> {
+  try {
+    return (await driver.changes({ limit: 1 }, op)).cursor;
+  } catch (error) {
+    if (isRegistryError(error, "UNSUPPORTED")) return undefined;
+    throw error;
+  }
+}
+
+type Names = () => AsyncIterable<PromptName>;
+
+/** Names in byte order, to be gone through several times. */
+async function select(driver: StorageDriver, options: CopyOptions, op: Operation): Promise<Names> {
+  const prefix = options.prefix === undefined ? "" : parsePrefix(options.prefix);
+  const listed = options.names?.map(parseName);
+  const changed = options.since === undefined ? undefined : (await changedNames(driver, options.since, op)).names;
+  if (listed === undefined && changed === undefined) return () => listNames(driver, { prefix, op });
+  const wanted = new Set(listed ?? changed);
+  const names = [...wanted]
+    .filter((n) => n.startsWith(prefix) && (changed === undefined || changed.includes(n)))
+    .sort();
+  return async function* () {
+    yield* names;
+  };
+}

@@ -1,0 +1,60 @@
+import type { Finding, StorageDriver } from "../driver.ts";
+import type { PromptName } from "../names.ts";
+import { parseName } from "../names.ts";
+import { operationOf } from "./copy.ts";
+import { hashManifest, type ManifestCounts, manifestOf } from "./manifest.ts";
+
+export interface MigrateOptions {
+  /** Look and report, write nothing. Default `false`. */
+  readonly dryRun?: boolean;
+  /** Only this prompt. */
+  readonly name?: string;
+  /** Also seal what has no seal. Default `false`: sealing vouches for bytes that nobody vouched for. */
+  readonly seal?: boolean;
+  /** Read everything at the end and count it. Default `true`; never in a dry run. */
+  readonly verify?: boolean;
+  readonly author?: string;
+  readonly signal?: AbortSignal;
+  /** The clock; for tests. */
+  readonly now?: () => Date;
+}
+
+export interface MigrateReport {
+  readonly dryRun: boolean;
+  /** Nothing of an old layout is left, and nothing is damaged. */
+  readonly ok: boolean;
+  /** What was in an old layout, moved or not. */
+  readonly findings: readonly Finding[];
+  readonly migrated: number;
+  readonly left: number;
+  readonly verify?: ManifestCounts;
+}
+
+/**
+ * Brings what lies in a layout of old into that of today, in place: `name/1.0.0.md`, `name.md`, `name.prompt`, a
+ * `latest.md` that is a copy. Running it again does nothing. To change the storage as well, copy afterwards.
+ *
+ * @throws RegistryError what the storage has to say
+ * @example
+ * const { migrated, left } = await migrateStorage(fs({ path: "." }), { dryRun: true });
+ */
+export async function migrateStorage(driver: StorageDriver, options: MigrateOptions = {}): Promise<MigrateReport> {
+  const { dryRun = false, seal = false, author, now = () => new Date() } = options;
+  const op = operationOf(options);
+  const name: PromptName | undefined = options.name === undefined ? undefined : parseName(options.name);
+  const kinds = seal ? (["legacy", "unsealed"] as const) : (["legacy"] as const);
+  const plan = {
+    at: now().toISOString(),
+    ...(name === undefined ? {} : { name }),
+    ...(author === undefined ? {} : { by: author }),
+  };
+  const { findings } = await driver.repair({ ...plan, repair: dryRun ? [] : kinds }, op);
+  const relevant = findings.filter((f) => kinds.some((kind) => kind === f.kind));
+  const migrated = relevant.filter((f) => f.repaired).length;
+  const left = relevant.length - migrated;
+  const report = { dryRun, findings: relevant, migrated, left };
+  if (dryRun || options.verify === false) return { ...report, ok: left === 0 };
+  const manifest = manifestOf(driver, { ...op, ...(name === undefined ? {} : { names: [name] }) });
+  const { sha256: _, ...verify } = await hashManifest(manifest);
+  return { ...report, ok: left === 0 && verify.damaged === 0, verify };
+}

@@ -1,0 +1,193 @@
+import { spawn, spawnSync } from "node:child_process";
+import { cpSync, existsSync, mkdirSync, mkdtempSync, openSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { build } from "esbuild";
+import { afterAll, beforeAll, beforeEach, expect, test, vi } from "vitest";
+
+// Each test starts a dozen processes, perhaps on a machine that is busy with other tests.
+vi.setConfig({ testTimeout: 60_000, hookTimeout: 60_000 });
+
+// A clone in small, bundled as scripts/build.mjs does it; node_modules is found above it.
+const root = fileURLToPath(new URL("../..", import.meta.url));
+mkdirSync(join(root, ".cache"), { recursive: true });
+const clone = mkdtempSync(join(root, ".cache", "cli-test-"));
+const bin = join(clone, "bin", "prompt-registry.mjs");
+let folder: string;
+let runs = 0;
+
+beforeAll(async () => {
+  for (const path of ["package.json", "bin", "examples"])
+    cpSync(join(root, path), join(clone, path), { recursive: true });
+  await build({
+    entryPoints: ["main.ts", "demo.ts"].map((name) => join(root, "src", "cli", name)),
+    outdir: join(clone, "dist", "cli"),
+    bundle: true,
+    splitting: true,
+    format: "esm",
+    platform: "node",
+    target: "node20.19",
+    mainFields: ["module", "main"],
+    external: ["diff"],
+    logLevel: "error",
+  });
+});
+
+afterAll(() => rmSync(clone, { recursive: true, force: true }));
+
+beforeEach(() => {
+  folder = join(clone, `run-${runs++}`);
+  mkdirSync(folder);
+});
+
+const env = { PATH: process.env.PATH, NO_COLOR: "1" };
+
+function run(args: readonly string[], options: { readonly input?: string | Buffer; readonly env?: object } = {}) {
+  const { status, stdout, stderr } = spawnSync(process.execPath, [bin, ...args], {
+    cwd: folder,
+    encoding: "utf8",
+    input: options.input ?? "",
+    env: { ...env, ...options.env },
+  });
+  return { code: status, out: stdout, err: stderr };
+}
+
+/** Runs a line of a shell with the command as `$P`. */
+function shell(line: string) {
+  const { status, stdout, stderr } = spawnSync("bash", ["--norc", "-c", line], {
+    cwd: folder,
+    encoding: "utf8",
+    env: { ...env, P: `${process.execPath} ${bin}` },
+  });
+  return { code: status, out: stdout, err: stderr };
+}
+
+test("push and get, from one process to the next", () => {
+  const text = "caf\u00e9 {{x}}\r\nno end";
+  expect(run(["push", "my/prompt", "-", "--label", "production"], { input: text })).toEqual({
+    code: 0,
+    out: "my/prompt@1.0.0 created\n",
+    err: "",
+  });
+  expect(run(["get", "my/prompt@production"])).toEqual({ code: 0, out: text, err: "" });
+  expect(run(["list"]).out).toBe("my/prompt\t1.0.0\tproduction=1.0.0\t\n");
+  expect(run(["get", "my/promt"])).toMatchObject({ code: 3, out: "" });
+  expect(run(["verify"])).toMatchObject({ code: 0 });
+  expect(run(["check"])).toMatchObject({ code: 0 });
+  expect(run(["doctor"])).toMatchObject({ code: 0 });
+  expect(run(["list", "--storage", "file:./elsewhere"])).toMatchObject({ code: 0, out: "" });
+  expect(run(["list"], { env: { PROMPT_REGISTRY_STORAGE: "file:./elsewhere" } })).toMatchObject({ code: 0, out: "" });
+});
+
+test("init, and what it set up is found", () => {
+  expect(run(["init", "--storage", "file:./registry", "--author", "ada"])).toMatchObject({ code: 0, err: "" });
+  expect(run(["push", "a", "-"], { input: "x" })).toMatchObject({ code: 0 });
+  expect(existsSync(join(folder, "registry"))).toBe(true);
+  expect(run(["log", "a"]).out).toContain("\tada\tpublish 1.0.0\t");
+});
+
+test("a reader that has seen enough ends the command quietly", () => {
+  mkdirSync(join(folder, "in"));
+  for (let i = 0; i < 50; i++) writeFileSync(join(folder, "in", `p${i}.md`), `${i}\n`.repeat(40_000));
+  expect(run(["import", "in"])).toMatchObject({ code: 0 });
+  expect(shell("set -o pipefail; $P get p1 | head -c 10 | wc -c")).toEqual({ code: 0, out: "10\n", err: "" });
+  expect(shell("set -o pipefail; $P list | true")).toEqual({ code: 0, out: "", err: "" });
+});
+
+test.runIf(existsSync("/dev/full"))("a result that can't be written is an error", () => {
+  run(["push", "a", "-"], { input: "x" });
+  const ran = shell("$P get a > /dev/full");
+  expect(ran.code).toBe(7);
+  expect(ran.err).toContain("prompt-registry: error: can't write the result");
+});
+
+test("SIGINT ends an import with 130; the same command ends it", async () => {
+  mkdirSync(join(folder, "in"));
+  for (let i = 0; i < 600; i++) writeFileSync(join(folder, "in", `p${i}.md`), `text ${i}`);
+  const child = spawn(process.execPath, [bin, "import", "in", "--json"], { cwd: folder, env });
+  let out = "";
+  let err = "";
+  child.stdout.on("data", (chunk) => {
+    out += chunk;
+  });
+  child.stderr.on("data", (chunk) => {
+    err += chunk;
+  });
+  // As soon as something is stored.
+  const timer = setInterval(() => {
+    if (!existsSync(join(folder, "prompts")) || readdirSync(join(folder, "prompts")).length < 60) return;
+    // Once: the second time ends the process on the spot.
+    clearInterval(timer);
+    child.kill("SIGINT");
+  }, 5);
+  const code = await new Promise((resolve) => child.on("close", resolve));
+  expect({ code, err }).toEqual({ code: 130, err: "prompt-registry: interrupted\n" });
+  const first = JSON.parse(out) as { created: number; notTried: number };
+  expect(first.created).toBeGreaterThan(0);
+  expect(first.notTried).toBeGreaterThan(0);
+  expect(run(["verify"])).toMatchObject({ code: 0 });
+  const second = JSON.parse(run(["import", "in", "--json"]).out) as { created: number; unchanged: number };
+  expect(second.created + second.unchanged).toBe(600);
+  expect(second.unchanged).toBeGreaterThanOrEqual(first.created);
+  expect(run(["doctor"])).toMatchObject({ code: 0 });
+});
+
+test("SIGINT and SIGTERM end a wait for stdin", async () => {
+  for (const [signal, expected] of [
+    ["SIGINT", 130],
+    ["SIGTERM", 143],
+  ] as const) {
+    const child = spawn(process.execPath, [bin, "push", "a", "-"], { cwd: folder, env });
+    child.stdin.write("half a te");
+    setTimeout(() => child.kill(signal), 400);
+    const code = await new Promise((resolve) => child.on("close", resolve));
+    expect(code).toBe(expected);
+  }
+  expect(run(["list", "--all"]).out).toBe("");
+});
+
+test("stdin that is closed or a file", () => {
+  writeFileSync(join(folder, "a.md"), "from a file");
+  const stdin = openSync(join(folder, "a.md"), "r");
+  const ran = spawnSync(process.execPath, [bin, "push", "a"], {
+    cwd: folder,
+    env,
+    stdio: [stdin, "pipe", "pipe"],
+    encoding: "utf8",
+  });
+  expect(ran).toMatchObject({ status: 0, stdout: "a@1.0.0 created\n" });
+});
+
+test("the demo goes on from what is there", () => {
+  const demo = () => {
+    const code = 'import("../dist/cli/demo.cjs").then((d) => d.main()).then((c) => { process.exitCode = c; })';
+    const { status, stdout, stderr } = spawnSync(process.execPath, ["-e", code], {
+      cwd: folder,
+      env,
+      encoding: "utf8",
+    });
+    expect(stderr).toBe("");
+    expect(status).toBe(0);
+    expect(stdout.split("\n").length).toBeLessThan(60);
+    expect(stdout).not.toContain("error:");
+    return stdout;
+  };
+  const first = demo();
+  expect(first).toContain(
+    "Stored support/triage@1.0.0, support/reply@1.0.0, code/review@1.0.0, summarize/meeting@1.0.0",
+  );
+  expect(first).toContain("+Answer with two lines: the name of the queue, and the urgency");
+  expect(first).toContain("latest -> 1.0.0, pinned (was 1.1.0)");
+  expect(first).toContain("Sort this ticket for Acme into one queue");
+  expect(demo()).toContain("Stored code/review@1.1.0.");
+  expect(demo()).toContain("Stored support/triage@1.2.0.");
+  // What it says to type works.
+  const commands = [...first.matchAll(/^ {2}npx prompt-registry (.+)$/gm)].map((m) => (m[1] as string).split(" "));
+  expect(commands.length).toBeGreaterThan(2);
+  for (const command of commands) expect(run(command), command.join(" ")).toMatchObject({ code: 0 });
+  // Nor does it mind what somebody did meanwhile.
+  const storage = ["--storage", "file:./demo-registry"];
+  expect(run(["delete", "support/reply", "--yes", ...storage])).toMatchObject({ code: 0 });
+  expect(run(["yank", "support/triage@1.2.0", ...storage])).toMatchObject({ code: 0 });
+  expect(demo()).toContain("Every revision of the examples is there.");
+});

@@ -1,0 +1,47 @@
+import { defineConfig } from "vitest/config";
+
+// Every test file belongs to exactly one project: a new folder under test/ falls into "unit".
+const conformance = ["test/conformance/**/*.test.ts"];
+const process = ["test/process/**/*.test.ts", "test/live/**/*.test.ts"];
+
+export default defineConfig({
+  test: {
+    pool: "forks",
+    // Vitest's default leaves one core idle, which is half of a small CI machine.
+    maxWorkers: "100%",
+    restoreMocks: true,
+    projects: [
+      {
+        extends: true,
+        test: {
+          name: "unit",
+          include: ["src/**/*.test.ts", "test/**/*.test.ts"],
+          exclude: [...conformance, ...process],
+          testTimeout: 10_000,
+          hookTimeout: 10_000,
+        },
+      },
+      {
+        extends: true,
+        test: {
+          name: "conformance",
+          include: conformance,
+          testTimeout: 60_000,
+          hookTimeout: 60_000,
+        },
+      },
+      {
+        extends: true,
+        test: {
+          name: "process",
+          include: process,
+          testTimeout: 300_000,
+          hookTimeout: 120_000,
+          // These start servers, kill processes and measure time: one file at a time, after all the others.
+          fileParallelism: false,
+          sequence: { groupOrder: 1 },
+        },
+      },
+    ],
+  },
+});
