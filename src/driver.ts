@@ -16,7 +16,10 @@ import type { RegistryError } from "./errors.ts";
 import type { Label, PromptName } from "./names.ts";
 import type { Version } from "./semver.ts";
 
-/** An opaque token that changes whenever what it stands for changes, and never comes back (no ABA). */
+/**
+ * An opaque token that changes whenever what it stands for changes, and never comes back (no ABA). It may change more often
+ * than that.
+ */
 export type Revision = string;
 /** Opaque keyset position; comes from a page and goes back to the same method of the same storage. */
 export type Cursor = string;
@@ -26,6 +29,11 @@ export type Timestamp = string;
 export interface Operation {
   /** Ends the call with `ABORTED`, or `TIMEOUT` when the signal is a deadline. */
   readonly signal?: AbortSignal;
+  /**
+   * For layers that remember answers. `true`: only what the store itself says now will do, since a write is planned on it;
+   * the caller does not `peek` then. `false`: a remembered answer is as good. Absent: the layer decides. Drivers ignore it.
+   */
+  readonly fresh?: boolean;
 }
 
 /** A stored version: the text as it lies in the store. Whether it is sealed and undamaged is for the reader to check. */
@@ -137,6 +145,8 @@ export interface Page<T> {
   readonly items: readonly T[];
   /** Absent on the last page only: a short or even empty page may still have a cursor. */
   readonly cursor?: Cursor;
+  /** Set by layers, as on {@link ReadAnswer}. */
+  readonly provenance?: Provenance;
 }
 
 export interface PageQuery {
@@ -337,6 +347,8 @@ export interface HealthCheck {
   readonly name: string;
   readonly ok: boolean;
   readonly detail: string;
+  /** For machines: hits, retries, bytes and the like. */
+  readonly figures?: Readonly<Record<string, number | string | null>>;
 }
 
 export interface Health {

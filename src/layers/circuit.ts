@@ -1,6 +1,6 @@
-import type { StorageDriver } from "../driver.ts";
+import type { HealthCheck, StorageDriver } from "../driver.ts";
 import { RegistryError } from "../errors.ts";
-import { defineLayer, type Layer, type LayerCheck } from "./layer.ts";
+import { defineLayer, type Layer } from "./layer.ts";
 import { isOutage } from "./outage.ts";
 import { checkCount, checkDuration, isOver } from "./signal.ts";
 
@@ -105,7 +105,7 @@ export function circuit(options: CircuitOptions = {}): Layer {
       async check(op) {
         const health = await inner.check(op);
         const state = openUntil === 0 ? "closed" : performance.now() < openUntil ? "open" : "half-open";
-        const own: LayerCheck = {
+        const own: HealthCheck = {
           name: "circuit",
           ok: state === "closed",
           detail: state === "closed" ? "closed: calls go through" : `${state} after ${last}: calls fail at once`,

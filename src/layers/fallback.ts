@@ -1,9 +1,18 @@
-import type { Cursor, HeadState, Operation, Page, Provenance, ReadAnswer, ReadAsk, StorageDriver } from "../driver.ts";
+import type {
+  Cursor,
+  HeadState,
+  HealthCheck,
+  Operation,
+  Page,
+  Provenance,
+  ReadAnswer,
+  ReadAsk,
+  StorageDriver,
+} from "../driver.ts";
 import { RegistryError, throwIfAborted } from "../errors.ts";
 import { badCursor } from "../history.ts";
-import type { FlaggedPage } from "./cache/pages.ts";
 import { Denials } from "./denials.ts";
-import { defineLayer, freshness, type Layer, type LayerCheck } from "./layer.ts";
+import { defineLayer, type Layer } from "./layer.ts";
 import { isOutage } from "./outage.ts";
 import { checkCount, isOver } from "./signal.ts";
 
@@ -52,7 +61,7 @@ function createFallback(inner: StorageDriver, storages: readonly StorageDriver[]
         denials.noteError(asks, thrown);
         throw thrown;
       }
-      if (freshness(op) === true || isOver(op?.signal)) throw thrown;
+      if (op?.fresh === true || isOver(op?.signal)) throw thrown;
       error = thrown;
       last = thrown.code;
     }
@@ -93,7 +102,7 @@ function createFallback(inner: StorageDriver, storages: readonly StorageDriver[]
       return await fetch(inner, cursor);
     } catch (error) {
       // A page in the middle of one storage's list is nowhere in another's.
-      if (!isOutage(error) || cursor !== undefined || freshness(op) === true || isOver(op?.signal)) throw error;
+      if (!isOutage(error) || cursor !== undefined || op?.fresh === true || isOver(op?.signal)) throw error;
       last = error.code;
       for (const [index, storage] of storages.entries()) {
         const got = await attempt(() => fetch(storage, undefined));
@@ -145,7 +154,7 @@ function createFallback(inner: StorageDriver, storages: readonly StorageDriver[]
     repair: (plan, op) => inner.repair(plan, op),
     async check(op) {
       const [main, ...others] = await Promise.all([inner.check(op), ...storages.map((s) => s.check(op))]);
-      const own: LayerCheck = {
+      const own: HealthCheck = {
         name: "fallback",
         ok: others.every((health) => health.ok),
         detail: `${storages.map((s) => `${s.kind} ${s.location}`).join(", ") || "none"}; ${answered} answers from there`,
@@ -220,8 +229,8 @@ function ownerOf(cursor: Cursor): { readonly index: number; readonly cursor: Cur
   return match === null ? undefined : { index: Number(match[1]), cursor: cursor.slice(match[0].length) };
 }
 
-function flaggedPage<T>(page: Page<T>, storage: StorageDriver, index: number): FlaggedPage<T> {
-  const provenance = provenanceOf(storage, (page as FlaggedPage<T>).provenance);
+function flaggedPage<T>(page: Page<T>, storage: StorageDriver, index: number): Page<T> {
+  const provenance = provenanceOf(storage, page.provenance);
   const { items, cursor } = page;
   return cursor === undefined ? { items, provenance } : { items, cursor: `fallback-${index}:${cursor}`, provenance };
 }

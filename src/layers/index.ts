@@ -23,7 +23,6 @@ export {
   defineLayer,
   LAYER_ORDER,
   type Layer,
-  type LayerCheck,
   type LayerName,
   layersOf,
   stack,

@@ -1,4 +1,4 @@
-import type { HealthCheck, Operation, StorageDriver } from "../driver.ts";
+import type { StorageDriver } from "../driver.ts";
 import { RegistryError } from "../errors.ts";
 
 /** From outermost to innermost. Every layer stands inside those before it and around those after it. */
@@ -28,11 +28,6 @@ export type LayerName = (typeof LAYER_ORDER)[number];
 export interface Layer<D extends StorageDriver = StorageDriver> {
   (inner: StorageDriver): D;
   readonly layer: LayerName;
-}
-
-/** A check of a layer, with its figures for machines. */
-export interface LayerCheck extends HealthCheck {
-  readonly figures?: Readonly<Record<string, number | string | null>>;
 }
 
 interface Wrapped {
@@ -98,17 +93,4 @@ export function layersOf(driver: StorageDriver): { readonly layer: LayerName; re
     at = one.inner;
   }
   return found;
-}
-
-/** What a caller may ask for beyond the contract of today; see docs/decisions/0009-layers.md. */
-interface Freshness extends Operation {
-  readonly fresh?: boolean;
-}
-
-/**
- * Whether only the store's own answer of now will do (`true`, before a write) or a remembered one is as good (`false`,
- * for a read); `undefined` where the caller did not say.
- */
-export function freshness(op: Operation | undefined): boolean | undefined {
-  return (op as Freshness | undefined)?.fresh;
 }

@@ -1,6 +1,6 @@
-import type { Operation, StorageDriver } from "../driver.ts";
+import type { HealthCheck, Operation, StorageDriver } from "../driver.ts";
 import { abortError, RegistryError, throwIfAborted } from "../errors.ts";
-import { defineLayer, type Layer, type LayerCheck } from "./layer.ts";
+import { defineLayer, type Layer } from "./layer.ts";
 import { checkCount } from "./signal.ts";
 
 export interface LimitOptions {
@@ -128,7 +128,7 @@ export function limit(options: LimitOptions = {}): Layer {
       repair: (plan, op) => run("repair", op, () => inner.repair(plan, op)),
       async check(op) {
         const health = await inner.check(op);
-        const own: LayerCheck = {
+        const own: HealthCheck = {
           name: "limit",
           ok: true,
           detail: `${running} of ${concurrency} calls under way, ${queue.length} waiting, ${refused} refused`,

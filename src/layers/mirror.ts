@@ -1,8 +1,8 @@
 import { readFile } from "node:fs/promises";
-import type { ChangeEvent, Cursor, Operation, Page, StorageDriver } from "../driver.ts";
+import type { ChangeEvent, Cursor, HealthCheck, Operation, Page, StorageDriver } from "../driver.ts";
 import { isRegistryError, RegistryError } from "../errors.ts";
 import type { PromptName } from "../names.ts";
-import { defineLayer, type Layer, type LayerCheck } from "./layer.ts";
+import { defineLayer, type Layer } from "./layer.ts";
 import { asRegistryError } from "./outage.ts";
 import { checkDuration, sleep } from "./signal.ts";
 import { writeWhole } from "./whole-file.ts";
@@ -248,7 +248,7 @@ function createMirror(
     async check(op) {
       const [health, own] = await Promise.all([inner.check(op), target.check(op)]);
       const detail = `${target.kind} ${target.location}: ${copied} copied, ${pending.size} waiting${problem === undefined ? "" : `; ${problem}`}`;
-      const mine: LayerCheck = {
+      const mine: HealthCheck = {
         name: "mirror",
         ok: own.ok && problem === undefined,
         detail,

@@ -1,6 +1,6 @@
-import type { Change, Commit, Operation, Outcome, StorageDriver } from "../driver.ts";
+import type { Change, Commit, HealthCheck, Operation, Outcome, StorageDriver } from "../driver.ts";
 import type { RegistryError } from "../errors.ts";
-import { defineLayer, type Layer, type LayerCheck } from "./layer.ts";
+import { defineLayer, type Layer } from "./layer.ts";
 import { asRegistryError } from "./outage.ts";
 import { checkCount, checkDuration, isOver, sleep } from "./signal.ts";
 
@@ -134,7 +134,7 @@ export function retry(options: RetryOptions = {}): Layer {
       async check(op) {
         const health = await inner.check(op);
         const left = tokens / SUCCESSES;
-        const own: LayerCheck = {
+        const own: HealthCheck = {
           name: "retry",
           ok: true,
           detail: `${retries} retries, ${left} of ${budget} left, ${refused} not made for lack of them`,

@@ -6,7 +6,7 @@ import { selectedAt } from "../rules/time.ts";
 import type { Version } from "../semver.ts";
 import { actOf, type ChangeOptions, type Context } from "./context.ts";
 import { Listing } from "./pages.ts";
-import { allVersions, notFound, operation, readHead, readOne } from "./read.ts";
+import { allVersions, freshOperation, notFound, readHead, readOne } from "./read.ts";
 
 /** Something that `verify` or `doctor` found. */
 export type Problem = Finding;
@@ -37,7 +37,7 @@ export async function verify(
   name: string | undefined,
   options: VerifyOptions,
 ): Promise<VerifyReport> {
-  const op = operation(options);
+  const op = freshOperation(options);
   const report = { ok: true, prompts: 0, documents: 0, tombstones: 0, unsealed: 0, problems: [] as Problem[] };
   const names = name === undefined ? allNames(context, op) : [parseName(name)];
   for await (const prompt of names) {
@@ -131,7 +131,7 @@ const SAFE: readonly FindingKind[] = ["temp", "projection", "legacy"];
 
 export async function doctor(context: Context, options: DoctorOptions): Promise<DoctorReport> {
   const act = actOf(context, options);
-  const op = operation(options);
+  const op = freshOperation(options);
   const repair = options.fix === true ? SAFE : options.fix === false || options.fix === undefined ? [] : options.fix;
   const name = options.name === undefined ? undefined : parseName(options.name);
   const { findings } = await context.driver.repair(
@@ -161,7 +161,7 @@ export async function resolveAt(
   const parsed = parseName(name);
   const label = pointer === "latest" ? "latest" : parseLabel(pointer);
   const at = instant(time);
-  const op = operation(options);
+  const op = freshOperation(options);
   const listing = new Listing((cursor) =>
     context.driver.history(parsed, { limit: 1000, ...(cursor === undefined ? {} : { cursor }) }, op),
   );

@@ -18,7 +18,7 @@ import {
 import { parseVersion, type Version } from "../semver.ts";
 import { actOf, type ChangeOptions, type Context } from "./context.ts";
 import type { Prompt } from "./prompt.ts";
-import { allVersions, notFound, operation, type Reader, readHead, readOne } from "./read.ts";
+import { allVersions, freshOperation, notFound, type Reader, readHead, readOne } from "./read.ts";
 import { commitHead, headChange } from "./write.ts";
 
 export interface LabelOptions extends ChangeOptions {
@@ -47,7 +47,7 @@ async function moveHead(
   step: (act: ReturnType<typeof actOf>, op: Operation) => Step,
 ): Promise<"changed" | "unchanged"> {
   const act = actOf(context, options);
-  const op = operation(options);
+  const op = freshOperation(options);
   const plan = step(act, op);
   const done = await commitHead(context, name, act, op, async () => {
     const state = await readHead(context, name, op);
@@ -83,7 +83,7 @@ export async function setLabel(
   const expect = parseExpect(options.expect);
   let version: Version;
   if (target.selector.kind === "version") version = target.selector.version;
-  else version = ((await reader.getMany([target], operation(options)))[0] as Prompt).version;
+  else version = ((await reader.getMany([target], {}, freshOperation(options)))[0] as Prompt).version;
   let from: Version | undefined;
   const status = await moveHead(context, target.name, options, (act, op) => async (state) => {
     // Looked up under the head that the compare-and-set expects: a version can't be removed without moving the head.

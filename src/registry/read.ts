@@ -1,5 +1,15 @@
 import { openStored } from "../document.ts";
-import type { DriverSelector, HeadState, Lease, Operation, ReadAnswer, ReadAsk, Yank } from "../driver.ts";
+import type {
+  DriverSelector,
+  HeadState,
+  Lease,
+  Operation,
+  Provenance,
+  ReadAnswer,
+  ReadAsk,
+  VersionEntry,
+  Yank,
+} from "../driver.ts";
 import { RegistryError, show, throwIfAborted } from "../errors.ts";
 import { formatSelector, LATEST, type PromptName, type PromptRef, parseLabel, parseName, parseRef } from "../names.ts";
 import { maxSatisfying, parseRange, parseVersion, type Range, type Version } from "../semver.ts";
@@ -126,8 +136,7 @@ export class Reader {
     return prompt as Prompt;
   }
 
-  async getMany(refs: readonly PromptRef[], options: GetOptions): Promise<Prompt[]> {
-    const op = operation(options);
+  async getMany(refs: readonly PromptRef[], options: GetOptions, op = operation(options)): Promise<Prompt[]> {
     const exact = await Promise.all(refs.map((ref) => this.#exact(ref, op)));
     const asks: ReadAsk[] = exact.map(({ ask }) => ask);
     const wantsHead = exact.map(
@@ -140,26 +149,27 @@ export class Reader {
     let nextHead = asks.length;
     return refs.map((ref, i) => {
       const answer = answers[i] as ReadAnswer;
-      let head = exact[i]?.head;
+      let status: Status | undefined = exact[i];
       if (wantsHead[i]) {
         const own = answers[nextHead++];
-        if (own?.status === "head") head = own.head;
+        if (own?.status === "head") status = { head: own.head };
       }
-      return this.#open(ref, answer, head);
+      return this.#open(ref, answer, status);
     });
   }
 
   /** Turns a range into an exact version; everything else is asked as it is. */
-  async #exact(ref: PromptRef, op: Operation): Promise<{ ask: ReadAsk; head?: HeadState }> {
+  async #exact(ref: PromptRef, op: Operation): Promise<{ readonly ask: ReadAsk } & Status> {
     const { name, selector } = ref;
     if (selector.kind !== "range") return { ask: { name, selector } };
-    const { version, head } = await resolveRange(this.#context, name, selector.range, op);
-    return { ask: { name, selector: { kind: "version", version } }, head };
+    const { version, ...status } = await resolveRange(this.#context, name, selector.range, op);
+    return { ask: { name, selector: { kind: "version", version } }, ...status };
   }
 
-  #open(ref: PromptRef, answer: ReadAnswer, withHead?: HeadState): Prompt {
+  #open(ref: PromptRef, answer: ReadAnswer, status: Status = {}): Prompt {
     if (answer.status !== "found") throw missing(ref, answer);
-    const { document, provenance } = answer;
+    const { document } = answer;
+    const provenance = status.provenance ?? answer.provenance;
     const opened = openStored(document.text, document);
     if (opened.kind === "tombstone") throw missing(ref, { ...answer, status: "removed" });
     const { driver } = this.#context;
@@ -168,14 +178,27 @@ export class Reader {
       version: document.version,
       source: provenance?.source ?? driver.kind,
       fetchedAt: provenance?.fetchedAt ?? Date.now(),
-      head: withHead ?? answer.head,
+      head: status.head ?? answer.head,
       provenance,
     });
   }
 }
 
+/** What was found out beside a document. */
+interface Status {
+  readonly head?: HeadState;
+  /** Of what a range was resolved from. */
+  readonly provenance?: Provenance;
+}
+
+/** For reads: a remembered answer is as good. */
 export function operation(options: { readonly signal?: AbortSignal | undefined }): Operation {
-  return options.signal === undefined ? {} : { signal: options.signal };
+  return options.signal === undefined ? { fresh: false } : { signal: options.signal, fresh: false };
+}
+
+/** For what a write is planned on, and for checks of the store itself. */
+export function freshOperation(options: { readonly signal?: AbortSignal | undefined }): Operation {
+  return { ...operation(options), fresh: true };
 }
 
 /** Reads any number of asks in batches that the driver takes. */
@@ -204,7 +227,8 @@ export async function readOne(
   op: Operation,
 ): Promise<ReadAnswer> {
   const ask: ReadAsk = { name, selector };
-  return context.driver.peek(ask) ?? ((await readAll(context, [ask], op))[0] as ReadAnswer);
+  const ready = op.fresh === true ? undefined : context.driver.peek(ask);
+  return ready ?? ((await readAll(context, [ask], op))[0] as ReadAnswer);
 }
 
 /** The head of a prompt, or `undefined` when the prompt isn't there at all. */
@@ -219,16 +243,34 @@ export async function allVersions(
   name: PromptName,
   op: Operation,
   includeRemoved = false,
-): Promise<{ version: Version; yanked?: Yank; removed?: true }[]> {
-  const entries = [];
+): Promise<readonly VersionEntry[]> {
+  return (await versionPages(context, name, op, includeRemoved)).entries;
+}
+
+async function versionPages(
+  context: Context,
+  name: PromptName,
+  op: Operation,
+  includeRemoved: boolean,
+): Promise<{ readonly entries: readonly VersionEntry[]; readonly provenance: Provenance | undefined }> {
+  const entries: VersionEntry[] = [];
+  let provenance: Provenance | undefined;
   let cursor: string | undefined;
   do {
     const query = { limit: 1000, includeRemoved, ...(cursor === undefined ? {} : { cursor }) };
     const page = await context.driver.listVersions(name, query, op);
     entries.push(...page.items);
+    provenance = older(provenance, page.provenance);
     cursor = page.cursor;
   } while (cursor !== undefined);
-  return entries;
+  return { entries, provenance };
+}
+
+/** The one that says the less about now; `undefined` is the store's own word. */
+function older(a: Provenance | undefined, b: Provenance | undefined): Provenance | undefined {
+  if (a === undefined || b === undefined) return a ?? b;
+  if (a.stale !== b.stale) return a.stale ? a : b;
+  return a.fetchedAt <= b.fetchedAt ? a : b;
 }
 
 async function resolveRange(
@@ -236,14 +278,21 @@ async function resolveRange(
   name: PromptName,
   range: Range,
   op: Operation,
-): Promise<{ version: Version; head: HeadState }> {
-  const [head, entries] = await Promise.all([readHead(context, name, op), allVersions(context, name, op)]);
-  if (head === undefined) throw notFound(name);
+): Promise<{ readonly version: Version } & Status> {
+  const [answer, pages] = await Promise.all([
+    readOne(context, name, { kind: "head" }, op),
+    versionPages(context, name, op, false),
+  ]);
+  if (answer.status !== "head") throw notFound(name);
+  const { entries } = pages;
   const version = maxSatisfying(
     entries.filter((e) => e.yanked === undefined).map((e) => e.version),
     range,
   );
-  if (version !== undefined) return { version, head };
+  if (version !== undefined) {
+    const provenance = older(answer.provenance, pages.provenance);
+    return { version, head: answer.head, ...(provenance === undefined ? {} : { provenance }) };
+  }
   const newest = entries[0]?.version;
   const why = newest === undefined ? "it has no versions" : `its highest version is ${newest}`;
   throw new RegistryError("NOT_FOUND", `${name} has no version in ${show(range)} that is not yanked; ${why}`, { name });

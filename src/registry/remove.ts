@@ -6,7 +6,7 @@ import { type Act, planRemove, planRestore } from "../rules/plan.ts";
 import { parseVersion, type Version } from "../semver.ts";
 import { actOf, type ChangeOptions, type Context } from "./context.ts";
 import type { PointerResult } from "./pointers.ts";
-import { allVersions, notFound, operation, readAll, readHead, readOne } from "./read.ts";
+import { allVersions, freshOperation, notFound, readAll, readHead, readOne } from "./read.ts";
 import { takeSealed } from "./request.ts";
 import { commitHead, headChange } from "./write.ts";
 
@@ -37,7 +37,7 @@ async function remove(
   options: ChangeOptions,
 ): Promise<RemoveResult> {
   const act = actOf(context, options);
-  const op = operation(options);
+  const op = freshOperation(options);
   let versions: readonly Version[] = [];
   const done = await commitHead(context, name, act, op, async () => {
     const state = await readHead(context, name, op);
@@ -100,7 +100,7 @@ export async function restoreVersion(
   const version = parseVersion(request.version);
   const document = takeSealed(name, request);
   const act = actOf(context, options);
-  const op = operation(options);
+  const op = freshOperation(options);
   const done = await commitHead(context, name, act, op, async () => {
     const [state, answer] = await Promise.all([
       readHead(context, name, op),

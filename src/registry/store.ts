@@ -5,7 +5,7 @@ import type { PromptName } from "../names.ts";
 import type { Act } from "../rules/plan.ts";
 import type { Version } from "../semver.ts";
 import { actOf, type ChangeOptions, type Context } from "./context.ts";
-import { allVersions, operation, readAll } from "./read.ts";
+import { allVersions, freshOperation, readAll } from "./read.ts";
 import { checkRequest, type StoreRequest } from "./request.ts";
 import { type Group, type GroupState, type Item, planGroup } from "./store-plan.ts";
 import { backOff, commitAll, MAX_ROUNDS, tooBusy } from "./write.ts";
@@ -46,7 +46,7 @@ export async function storeMany(
   options: StoreManyOptions,
 ): Promise<(StoreResult | StoreFailure)[]> {
   const act = actOf(context, options);
-  const op = operation(options);
+  const op = freshOperation(options);
   const items = requests.map((request, index): Item => {
     const wanted = checkRequest(request, requests.length > 1 ? `prompts[${index}].` : "");
     const version = wanted.wantedVersion === undefined ? {} : { version: wanted.wantedVersion };

@@ -12,7 +12,7 @@ vi.setConfig({ testTimeout: 60_000, hookTimeout: 60_000 });
 const root = fileURLToPath(new URL("../..", import.meta.url));
 mkdirSync(join(root, ".cache"), { recursive: true });
 const clone = mkdtempSync(join(root, ".cache", "cli-test-"));
-const bin = join(clone, "bin", "prompt-registry.mjs");
+const bin = join(clone, "bin", "prompt-registry.cjs");
 let folder: string;
 let runs = 0;
 

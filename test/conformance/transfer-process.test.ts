@@ -36,7 +36,7 @@ beforeAll(async () => {
         if (what === "copy") await copyStorage(fs({ path: from }), fs({ path: to }), { verify: false });
         if (what === "sync") await syncStorages(fs({ path: from }), fs({ path: to }), { verify: false });
         if (what === "restore") await restoreFile(fs({ path: to }), from, { verify: false });
-        if (what === "backup") await backupFile(fs({ path: from }), to);
+        if (what === "backup") await backupFile(fs({ path: from }), to, { overwrite: true });
       `,
       resolveDir: source,
     },

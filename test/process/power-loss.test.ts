@@ -4,7 +4,15 @@ import { fs } from "../../src/drivers/fs/index.ts";
 import { PromptRegistry } from "../../src/registry.ts";
 import { createRandom } from "../../src/testing/random.ts";
 import { aftermath, between, describeError, gist, inspect, type State, sameState } from "../support/process-check.ts";
-import { Disk, identity, type LoggedCall, materialise, type Remains, recorded } from "../support/process-disk.ts";
+import {
+  Disk,
+  identity,
+  isChange,
+  type LoggedCall,
+  materialise,
+  type Remains,
+  recorded,
+} from "../support/process-disk.ts";
 import { BOTH, copy, type Layout, NEITHER, scenarios, stage, titleOf } from "../support/process-scenarios.ts";
 import { perform, type Step } from "../support/process-steps.ts";
 import { type Bench, createBench, summary } from "../support/process-workers.ts";
@@ -15,7 +23,7 @@ const SEED = Number(process.env.PROCESS_SEED ?? 20_261_124);
 const ALL_SUBSETS_UP_TO = 5;
 const SAMPLES = 8;
 /** Of the states that no earlier cut had. */
-const PER_CUT = Number(process.env.PROCESS_STATES ?? 3);
+const PER_CUT = Number(process.env.PROCESS_STATES ?? 2);
 
 let bench: Bench;
 beforeAll(async () => {
@@ -126,7 +134,10 @@ describe("power loss", () => {
       const seen = new Set<string>();
       const disk = new Disk(played.template, played.path);
       for (let k = 0; k <= played.log.length; k++) {
-        if (k > 0) disk.apply(played.log[k - 1] as LoggedCall);
+        const last = played.log[k - 1];
+        if (last !== undefined) disk.apply(last);
+        // After a call that changes nothing the states are those of before, unless it was what the caller waited for.
+        if (last !== undefined && !isChange(last) && !played.acks.includes(k)) continue;
         cuts++;
         const acked = played.acks.filter((at) => at <= k).length;
         const fresh: Remains[] = [];
@@ -141,8 +152,7 @@ describe("power loss", () => {
           .slice(0, PER_CUT)) {
           states++;
           const found = await judge(played, remains, acked);
-          const call = played.log[k - 1];
-          const at = `${played.title}, power cut after call ${k} (${call?.name} ${String(call?.args[0])}), seed ${SEED}`;
+          const at = `${played.title}, power cut after call ${k} (${last?.name} ${String(last?.args[0])}), seed ${SEED}`;
           problems.push(...found.map((p) => `${at}: ${p}`));
         }
       }

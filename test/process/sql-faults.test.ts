@@ -12,7 +12,7 @@ import { type PostgresServer, postgresProblem, startPostgres } from "../support/
 import { skipSuite } from "../support/skip.ts";
 
 /** A proxy that, once armed, lets one request through and cuts the connection instead of passing on the reply. */
-class Proxy {
+class CuttingProxy {
   readonly #server: Server;
   readonly #target: number;
   #armed: string | undefined;
@@ -82,7 +82,7 @@ else {
 
   describe("a connection that is cut while a commit is under way", () => {
     test("the driver says unknown, the registry looks and settles it", async () => {
-      const proxy = new Proxy(server.port);
+      const proxy = new CuttingProxy(server.port);
       const url = server.urlOf({ port: await proxy.start() });
       // Unprepared statements carry their text, which the proxy looks for.
       const driver = await postgres(options({ url, prepare: false }));

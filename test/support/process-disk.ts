@@ -1,4 +1,5 @@
 import {
+  constants,
   lstatSync,
   lutimesSync,
   mkdirSync,
@@ -18,6 +19,13 @@ export interface LoggedCall {
   readonly result: unknown;
   /** Milliseconds since the epoch. */
   readonly time: number;
+}
+
+const READS: readonly CallName[] = ["close", "fstat", "lstat", "read", "readlink", "readdir", "realpath", "statfs"];
+
+/** It changes what is on the disk, or makes sure of it. */
+export function isChange({ name, args }: Pick<LoggedCall, "name" | "args">): boolean {
+  return name === "open" ? ((args[1] as number) & constants.O_CREAT) !== 0 : !READS.includes(name);
 }
 
 /** Logs the calls of the driver's synchronous way of running; bytes are copied. */

@@ -1,5 +1,6 @@
-import { closeSync, constants } from "node:fs";
+import { closeSync } from "node:fs";
 import { type CallName, type FsIo, nodeIo } from "../../src/drivers/fs/io.ts";
+import { isChange } from "./process-disk.ts";
 
 /**
  * What happens at the nth call of the driver: the process is no more (`die`: this call and all later ones are not made),
@@ -18,8 +19,6 @@ export interface MadeCall {
   /** It changes what is on the disk, or makes sure of it. */
   readonly changes: boolean;
 }
-
-const READS: readonly CallName[] = ["close", "fstat", "lstat", "read", "readlink", "readdir", "realpath", "statfs"];
 
 export interface FaultyIo {
   readonly io: FsIo;
@@ -45,9 +44,7 @@ export function faultyIo(fault?: Fault): FaultyIo {
       key,
       (...args: readonly unknown[]) => {
         const name = key as CallName;
-        const creates = ((args[1] as number) & constants.O_CREAT) !== 0;
-        const changes = name === "open" ? creates : !READS.includes(name);
-        calls.push({ name, path: String(args[0]), changes });
+        calls.push({ name, path: String(args[0]), changes: isChange({ name, args }) });
         const n = calls.length;
         const hit =
           armed && fault !== undefined && (fault.kind === "lost" || !lasting(fault) ? n === fault.nth : n >= fault.nth);

@@ -90,19 +90,21 @@ export async function trace(
     child.once("close", (code, signal) => resolve([code, signal]));
   });
   const killed = signal === "SIGKILL" || code === 137;
-  // Node aborts when its own event loop meets an error: then the wrong call was hit.
-  const aborted = inject !== undefined && (signal === "SIGABRT" || code === 134);
-  if (!killed && !aborted && code !== 0)
-    throw new Error(`the operation crashed (${signal ?? code}): ${err.slice(0, 2000)}`);
   const lines = readFileSync(log, "utf8").split("\n");
   rmSync(log);
+  const parsed = parse(lines, options.fs.path);
+  // Then the wrong call was hit: Node's own start, or its event loop, on which it aborts.
+  const wrong = inject !== undefined && (!parsed.begun || signal === "SIGABRT" || code === 134);
+  if (!killed && !wrong && code !== 0) {
+    throw new Error(`the operation crashed (${signal ?? code}): ${err.slice(0, 2000)}`);
+  }
   return {
     endings: out
       .split("\n")
       .slice(0, -1)
       .map((line) => JSON.parse(line) as Ending),
     killed,
-    ...parse(lines, options.fs.path),
+    ...parsed,
   };
 }
 

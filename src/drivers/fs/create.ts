@@ -15,6 +15,7 @@
  * - readers never look into a claim: they see a whole file or none.
  */
 import { randomUUID } from "node:crypto";
+import type { Stats } from "node:fs";
 import { errno, isErrno } from "./failure.ts";
 import { CREATE_FILE, type Folder, READ_FILE } from "./folder.ts";
 import { claimDir, tempFile } from "./layout.ts";
@@ -153,44 +154,37 @@ export function* probeLinks(store: Store, folder: Folder): Task<boolean> {
 }
 
 function* claim(folder: Folder, temp: Temp, final: string): Task<"created" | "exists"> {
-  const won = `${folder.at}/${claimDir(final)}`;
+  const ours = yield* call("lstat", `${folder.at}/${inBox(temp.file)}`);
+  let refusals = 0;
   for (;;) {
     yield* completeClaim(folder, final);
-    if ((yield* call("lstat", `${folder.at}/${final}`)) !== undefined) {
-      return (yield* holds(`${folder.at}/${final}`, temp.bytes, temp, folder)) ? "created" : "exists";
-    }
+    if ((yield* call("lstat", `${folder.at}/${final}`)) !== undefined) break;
     try {
-      yield* call("rename", `${folder.at}/${temp.file}`, won);
-      break;
+      yield* call("rename", `${folder.at}/${temp.file}`, `${folder.at}/${claimDir(final)}`);
     } catch (error) {
-      // Some systems refuse any existing folder, and name it differently.
-      if (errno(error) === "ENOENT") break;
-      if (!isErrno(error, "ENOTEMPTY", "EEXIST", "EPERM", "EACCES")) throw error;
-      if ((yield* call("lstat", won)) === undefined) throw error;
+      // Somebody who helps was faster with it.
+      if (errno(error) === "ENOENT") continue;
+      // The claim may be over by now, so there is nothing to look for: try again.
+      if (isErrno(error, "ENOTEMPTY", "EEXIST")) continue;
+      // Some systems say so of a folder that exists; of one that does not, it is what it says.
+      if (!isErrno(error, "EPERM", "EACCES") || refusals++ > 2) throw error;
     }
   }
-  yield* completeClaim(folder, final);
-  const there = yield* call("lstat", `${folder.at}/${final}`);
-  if (there === undefined) return "exists";
-  return (yield* holds(`${folder.at}/${final}`, temp.bytes)) ? "created" : "exists";
+  return ours === undefined || !(yield* isFile(folder, final, ours, temp.bytes)) ? "exists" : "created";
 }
 
-/** Whether a file has these bytes. With a temp: only if it was made of it, that is, the temp is gone. */
-function* holds(path: string, bytes: Buffer, temp?: Temp, folder?: Folder): Task<boolean> {
-  if (temp !== undefined && folder !== undefined) {
-    if ((yield* call("lstat", `${folder.at}/${temp.file}`)) !== undefined) return false;
-  }
+/** Whether a name is that of this very file, and not of another one with the same bytes. */
+function* isFile(folder: Folder, name: string, stats: Stats, bytes: Buffer): Task<boolean> {
+  const path = `${folder.at}/${name}`;
+  const there = yield* call("lstat", path);
+  if (there?.ino !== stats.ino || there.dev !== stats.dev) return false;
+  // Where there are no hard links, inode numbers may be made up.
+  const fd = yield* call("open", path, READ_FILE);
   try {
-    const fd = yield* call("open", path, READ_FILE);
-    try {
-      const found = Buffer.allocUnsafe(bytes.length + 1);
-      return (yield* call("read", fd, found, 0, found.length)) === bytes.length && bytes.equals(found.subarray(0, -1));
-    } finally {
-      yield* call("close", fd);
-    }
-  } catch (error) {
-    if (isErrno(error, "ENOENT", "ELOOP")) return false;
-    throw error;
+    const found = Buffer.allocUnsafe(bytes.length + 1);
+    return (yield* call("read", fd, found, 0, found.length)) === bytes.length && bytes.equals(found.subarray(0, -1));
+  } finally {
+    yield* release(fd);
   }
 }
 

@@ -16,7 +16,8 @@ export function* inspectTemps(
 ): Task<void> {
   const { folder, store, root, name } = inspection;
   // The last generation may have announced a document that is still to be made of its file.
-  const spared = new Set(state?.loaded.adds.map((add) => add.temp));
+  const announced = state?.loaded.adds.filter((add) => !state.scan.versions.has(add.version));
+  const spared = new Set(announced?.map((add) => add.temp));
   yield* inspectNames(inspection, files, "", spared);
   if (name === "" || !files.includes(HEADS_DIR)) return;
   const heads = yield* openFolder(store, root, `${folder.path}/${HEADS_DIR}`, `${folder.at}/${HEADS_DIR}`);

@@ -43,8 +43,10 @@ export function* listPrompts(statements: Statements, query: ListQuery): Task<Pag
   const { plain, heads: withHeads } = removed ? statements.namesRemoved : statements.names;
   const rows = yield* all(heads ? withHeads : plain, { ...nameBounds(query), limit: query.limit + 1 });
   const more = rows.length > query.limit;
-  const items: PromptEntry[] = new Array(more ? query.limit : rows.length);
-  for (let i = 0; i < items.length; i++) items[i] = promptEntry(rows[i] as Args, heads, removed);
+  const page = more ? rows.slice(0, query.limit) : rows;
+  // Rows of names alone are entries already.
+  const items =
+    heads || removed ? page.map((row) => promptEntry(row, heads, removed)) : (page as unknown as PromptEntry[]);
   return more ? { items, cursor: (items.at(-1) as PromptEntry).name } : { items };
 }
 

@@ -12,6 +12,8 @@ export interface Statement {
   readonly one?: true;
   /** Gives no rows. */
   readonly none?: true;
+  /** Gives an empty row where it changed something. SQLite makes a table in memory for every `RETURNING`. */
+  readonly counts?: true;
   /** Short and unique, for what prepares by name. */
   readonly name: string;
 }

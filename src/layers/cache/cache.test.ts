@@ -283,6 +283,19 @@ describe("cache: what is gone", () => {
     }
   });
 
+  it("a version of which the store says that it is not there is not given in an outage", async () => {
+    const { registry, others, faults } = createLab();
+    await publish(others, "1.0.0");
+    await registry.getPrompt("a@1.0.0");
+    await vi.advanceTimersByTimeAsync(2 * DAY);
+    const { read } = faults;
+    Object.assign(faults, { read: async (): Promise<ReadAnswer[]> => [{ status: "absent" }] });
+    await expect(registry.getPrompt("a@1.0.0")).rejects.toMatchObject({ code: "NOT_FOUND" });
+    Object.assign(faults, { read });
+    faults.plan(outage());
+    await expect(registry.getPrompt("a@1.0.0")).rejects.toMatchObject({ code: "UNAVAILABLE" });
+  });
+
   it("what one selector learns holds for all: a moved label is not shown where another was refreshed", async () => {
     const { registry, others } = createLab({ ttl: 10 * MINUTE });
     await publish(others, "1.0.0", ["production", "staging"]);
@@ -431,6 +444,34 @@ describe("cache: changes", () => {
     await vi.advanceTimersByTimeAsync(1);
     Object.assign(faults, { read });
     await publish(registry, "1.1.0", ["production"]);
+    release();
+    await old;
+    expect((await registry.getPrompt("a@production")).version).toBe("1.1.0");
+  });
+
+  it("a refresh that was on its way while the prompt was invalidated is not kept", async () => {
+    const { registry, others, faults, cached } = createLab({ staleWhileRevalidate: 0 });
+    await publish(others, "1.0.0", ["production"]);
+    await registry.getPrompt("a@production");
+    await vi.advanceTimersByTimeAsync(MINUTE + 1);
+    await publish(others, "1.0.1", ["production"]);
+    const { read } = faults;
+    let release = () => {};
+    const gate = new Promise<void>((resolve) => {
+      release = resolve;
+    });
+    Object.assign(faults, {
+      read: async (asks: readonly ReadAsk[]) => {
+        const answers = await read.call(faults, asks);
+        await gate;
+        return answers;
+      },
+    });
+    const old = registry.getPrompt("a@production");
+    await settle();
+    Object.assign(faults, { read });
+    await publish(others, "1.1.0", ["production"]);
+    cached.invalidate("a");
     release();
     await old;
     expect((await registry.getPrompt("a@production")).version).toBe("1.1.0");

@@ -1,6 +1,7 @@
 import type {
   Change,
   Commit,
+  HealthCheck,
   Operation,
   Outcome,
   Page,
@@ -12,7 +13,7 @@ import type {
 } from "../../driver.ts";
 import { isRegistryError, RegistryError, throwIfAborted } from "../../errors.ts";
 import { type PromptName, parseName } from "../../names.ts";
-import { defineLayer, freshness, type Layer, type LayerCheck } from "../layer.ts";
+import { defineLayer, type Layer } from "../layer.ts";
 import { DiskTier } from "./disk.ts";
 import { followFeed } from "./feed.ts";
 import { Keeper } from "./keeper.ts";
@@ -136,9 +137,9 @@ function createCache(inner: StorageDriver, settings: CacheSettings): CacheDriver
     return { ...counts, dropped: keeper.dropped, entries: keeper.entries, bytes: keeper.bytes };
   }
 
-  function checks(): LayerCheck[] {
+  function checks(): HealthCheck[] {
     const figures = stats();
-    const own: LayerCheck = {
+    const own: HealthCheck = {
       name: "cache",
       ok: true,
       detail: `${figures.entries} answers, ${figures.hits} hits, ${figures.misses} misses, ${figures.stale} stale`,
@@ -173,7 +174,7 @@ function createCache(inner: StorageDriver, settings: CacheSettings): CacheDriver
     listPrompts: (query, op) => inner.listPrompts(query, op),
     async listVersions(name: PromptName, query: VersionQuery, op?: Operation): Promise<Page<VersionEntry>> {
       throwIfAborted(op?.signal, "listVersions");
-      return closed || freshness(op) === true ? inner.listVersions(name, query, op) : reads.page(name, query, op);
+      return closed || op?.fresh === true ? inner.listVersions(name, query, op) : reads.page(name, query, op);
     },
     history: (name, query, op) => inner.history(name, query, op),
     async changes(query, op) {

@@ -1,15 +1,9 @@
-import type { Operation, Page, Provenance, VersionEntry, VersionQuery } from "../../driver.ts";
+import type { Operation, Page, VersionEntry, VersionQuery } from "../../driver.ts";
 import type { PromptName } from "../../names.ts";
-import { freshness } from "../layer.ts";
 import { asRegistryError, isOutage } from "../outage.ts";
 import type { Reads } from "./reads.ts";
 import { ageOf, bytesOfPage, instant, type PageCell } from "./shelf.ts";
 import { Trip } from "./trip.ts";
-
-/** A page that a fallback gave says so, though the contract has no word for it. */
-export interface FlaggedPage<T> extends Page<T> {
-  readonly provenance?: Provenance;
-}
 
 /**
  * Pages of versions are what ranges are resolved from: they are kept, so that `name@^1` survives an outage, but asked for
@@ -24,7 +18,7 @@ export async function answerPage(
   const shelf = await reads.shelfOf(name);
   const cell = shelf.pageCell(`${query.includeRemoved === true} ${query.limit} ${query.cursor ?? ""}`);
   const { entry } = cell;
-  const mustAsk = freshness(op) ?? reads.inner.capabilities.write;
+  const mustAsk = op?.fresh ?? reads.inner.capabilities.write;
   if (entry !== undefined) {
     const isFresh = !mustAsk && !entry.expired && ageOf(entry) <= reads.settings.ttl;
     if (isFresh) reads.counts.hits++;
@@ -58,7 +52,7 @@ function send(reads: Reads, cell: PageCell, name: PromptName, query: VersionQuer
   };
   const call = async (signal: AbortSignal): Promise<Page<VersionEntry>> => {
     try {
-      const page: FlaggedPage<VersionEntry> = await inner.listVersions(name, query, { signal });
+      const page: Page<VersionEntry> = await inner.listVersions(name, query, { signal });
       if (page.provenance?.stale === true) {
         reads.noteOutage();
         const own = cell.entry;

@@ -1,7 +1,6 @@
 import type { Operation, Page, ReadAnswer, ReadAsk, StorageDriver, VersionEntry, VersionQuery } from "../../driver.ts";
 import { isRegistryError, RegistryError } from "../../errors.ts";
 import type { PromptName } from "../../names.ts";
-import { freshness } from "../layer.ts";
 import { asRegistryError, isOutage } from "../outage.ts";
 import { createCounts, Filling } from "./filling.ts";
 import type { Keeper } from "./keeper.ts";
@@ -75,7 +74,7 @@ export class Reads {
   }
 
   async read(asks: readonly ReadAsk[], op: Operation | undefined): Promise<readonly ReadAnswer[]> {
-    const fresh = freshness(op);
+    const fresh = op?.fresh;
     const answers = new Array<ReadAnswer | undefined>(asks.length);
     const open: { readonly index: number; readonly cell: Cell }[] = [];
     for (const [index, ask] of asks.entries()) {

@@ -21,7 +21,12 @@ const VARIABLES: Readonly<Record<string, readonly [setting: string, kind: Kind]>
   PROMPT_REGISTRY_TRACE: ["trace", "switch"],
 };
 /** Read elsewhere: secrets, and settings of the tests. */
-const OTHER_VARIABLES: ReadonlySet<string> = new Set(["PROMPT_REGISTRY_TOKEN", "PROMPT_REGISTRY_CORPUS"]);
+const OTHER_VARIABLES: ReadonlySet<string> = new Set([
+  "PROMPT_REGISTRY_TOKEN",
+  "PROMPT_REGISTRY_CORPUS",
+  "PROMPT_REGISTRY_DEMO_DIR",
+  "PROMPT_REGISTRY_FS_HISTORY_CALLS",
+]);
 const SWITCH: Readonly<Record<string, boolean>> = {
   true: true,
   on: true,

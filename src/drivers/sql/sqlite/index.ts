@@ -3,6 +3,7 @@ import type { Capabilities, Operation, ReadAnswer, ReadAsk, StorageDriver } from
 import { RegistryError, show, throwIfAborted } from "../../../errors.ts";
 import { versionSortKey } from "../../../semver.ts";
 import { applyCommit } from "../apply.ts";
+import { createBuilder } from "../builder.ts";
 import { loadKysely } from "../kysely.ts";
 import { history, listPrompts, listVersions } from "../pages.ts";
 import { answerKnown, readOne } from "../reading.ts";
@@ -10,7 +11,7 @@ import { repair } from "../repair.ts";
 import { slotAnswer } from "../rows.ts";
 import { searchPrompts } from "../searching.ts";
 import { MAX_DOCUMENT_BYTES } from "../slots.ts";
-import { createBuilder, createStatements } from "../statements.ts";
+import { createStatements } from "../statements.ts";
 import { type Row, runSync, type Task } from "../task.ts";
 import { toFts } from "../trigrams.ts";
 import { Answers } from "./answers.ts";

@@ -7,7 +7,8 @@ import { RegistryError } from "../../../errors.ts";
 export interface Prepared {
   get(args: readonly unknown[]): unknown;
   all(args: readonly unknown[]): unknown[];
-  run(args: readonly unknown[]): void;
+  /** Gives how many rows were changed. */
+  run(args: readonly unknown[]): number;
 }
 
 /** One connection, whichever module made it. */
@@ -29,12 +30,12 @@ export interface OpenOptions {
 interface NodeStatement {
   get(...args: unknown[]): unknown;
   all(...args: unknown[]): unknown[];
-  run(...args: unknown[]): unknown;
+  run(...args: unknown[]): { readonly changes: number | bigint };
 }
 interface LibsqlStatement {
   get(args: readonly unknown[]): unknown;
   all(args: readonly unknown[]): unknown[];
-  run(args: readonly unknown[]): unknown;
+  run(args: readonly unknown[]): { readonly changes: number | bigint };
 }
 interface Database<S> {
   exec(sql: string): unknown;
@@ -76,7 +77,7 @@ function openNode(DatabaseSync: NodeDatabase, path: string, readOnly: boolean): 
       return {
         get: (args) => statement.get(...args),
         all: (args) => statement.all(...args),
-        run: (args) => void statement.run(...args),
+        run: (args) => Number(statement.run(...args).changes),
       };
     },
     close: () => void database.close(),
@@ -96,7 +97,7 @@ function openLibsql(Libsql: LibsqlDatabase, path: string, readOnly: boolean): Co
       return {
         get: (args) => statement.get(args),
         all: (args) => statement.all(args),
-        run: (args) => void statement.run(args),
+        run: (args) => Number(statement.run(args).changes),
       };
     },
     close: () => void database.close(),
