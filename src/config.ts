@@ -194,6 +194,11 @@ async function parseFile(path: string, required: boolean): Promise<Record<string
   });
 }
 
+export interface OpenOptions extends LoadOptions, RegistryOptions {
+  /** Named as author where neither a call nor the configuration names one. */
+  readonly defaultAuthor?: string;
+}
+
 /**
  * Opens a registry. Without arguments: from the environment, the configuration file, or the folder `.`.
  *
@@ -205,7 +210,7 @@ async function parseFile(path: string, required: boolean): Promise<Record<string
  */
 export async function openRegistry(
   input: ConfigInput = {},
-  options: LoadOptions & RegistryOptions = {},
+  options: OpenOptions = {},
 ): Promise<PromptRegistry> {
   const config = await loadConfig(input, options);
   const { storage, author, ...layers } = config;
@@ -216,7 +221,8 @@ export async function openRegistry(
   const driver = isBare
     ? await open(main)
     : await (await import("./layers/config/compose.ts")).compose(main, layers, { open, cwd, isRemote });
-  return new PromptRegistry(driver, { ...(author === undefined ? {} : { author }), ...options });
+  const by = author ?? options.defaultAuthor;
+  return new PromptRegistry(driver, { ...(by === undefined ? {} : { author: by }), ...options });
 }
 
 /** Whether a network lies in between: then calls are tried again and bounded in time, unless that is switched off. */

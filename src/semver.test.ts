@@ -4,6 +4,7 @@ import { describe, expect, it } from "vitest";
 import {
   bumpVersion,
   compareVersions,
+  isVersion,
   maxSatisfying,
   parseRange,
   parseVersion,
@@ -66,6 +67,29 @@ describe("versions", () => {
         expect(semver.valid(v)).toBe(v);
       }),
       { numRuns: 10_000 },
+    );
+  });
+
+  it("compares as the semver package does", () => {
+    fc.assert(
+      fc.property(version, version, (a, b) => {
+        expect(Math.sign(compareVersions(a, b))).toBe(semver.compare(a, b));
+        expect(isVersion(a)).toBe(true);
+      }),
+      { numRuns: 20_000 },
+    );
+  });
+
+  it("takes for a version only what it parses to itself", () => {
+    fc.assert(
+      fc.property(fc.string({ unit: fc.constantFrom(..."0123456789.-avR+ ".split("")), maxLength: 20 }), (input) => {
+        let parsed: string | undefined;
+        try {
+          parsed = parseVersion(input);
+        } catch {}
+        expect(isVersion(input)).toBe(parsed === input);
+      }),
+      { numRuns: 20_000 },
     );
   });
 

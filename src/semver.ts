@@ -43,23 +43,24 @@ export function parseVersion(input: string): Version {
   if (input.length > MAX_LENGTH) throw bad(`is too long; at most ${MAX_LENGTH} characters are allowed`);
   const text = input.startsWith("v") ? input.slice(1) : input;
   if (text.includes("+")) throw bad("has build metadata (+…), which is not allowed");
-  const match = VERSION.exec(text);
-  if (!match) throw bad("is not a semantic version such as 1.2.0 or 2.0.0-beta.1");
-  for (const part of match.slice(1, 4)) {
-    if (Number(part) > Number.MAX_SAFE_INTEGER) throw bad("has a number that is too large");
-  }
-  if (match[4]?.split(".").some((id) => /^\d+$/.test(id) && Number(id) > Number.MAX_SAFE_INTEGER)) {
-    throw bad("has a number that is too large");
-  }
+  if (!VERSION.test(text)) throw bad("is not a semantic version such as 1.2.0 or 2.0.0-beta.1");
+  if (hasHugeNumber(text)) throw bad("has a number that is too large");
   // File systems that fold case must not fold two versions together (I8).
   if (text !== text.toLowerCase()) throw bad("must be lower-case");
   return text as Version;
 }
 
 export function isVersion(input: string): input is Version {
-  return (
-    input.length <= MAX_LENGTH && VERSION.test(input) && input === input.toLowerCase() && semver.valid(input) === input
-  );
+  return input.length <= MAX_LENGTH && VERSION.test(input) && input === input.toLowerCase() && !hasHugeNumber(input);
+}
+
+/** Whether a numeric identifier of a version can't be compared exactly. */
+function hasHugeNumber(version: string): boolean {
+  // 2^53 - 1 has 16 digits.
+  if (!/\d{16}/.test(version)) return false;
+  const dash = version.indexOf("-");
+  const [core, pre] = dash < 0 ? [version, ""] : [version.slice(0, dash), version.slice(dash + 1)];
+  return [...core.split("."), ...pre.split(".")].some((id) => /^\d+$/.test(id) && Number(id) > Number.MAX_SAFE_INTEGER);
 }
 
 /**
@@ -97,9 +98,34 @@ function split(version: Version): Parsed {
   };
 }
 
-/** SemVer precedence (§11): negative when `a` is lower. */
+/**
+ * SemVer precedence (§11): negative when `a` is lower. Written out for canonical versions, since it orders every listing;
+ * a property test holds it to the semver package.
+ */
 export function compareVersions(a: Version, b: Version): number {
-  return a === b ? 0 : semver.compare(a, b);
+  if (a === b) return 0;
+  const one = split(a);
+  const other = split(b);
+  return (
+    one.major - other.major ||
+    one.minor - other.minor ||
+    one.patch - other.patch ||
+    comparePrereleases(one.pre, other.pre)
+  );
+}
+
+function comparePrereleases(a: readonly string[], b: readonly string[]): number {
+  if (a.length === 0 || b.length === 0) return b.length - a.length;
+  for (let i = 0; i < Math.min(a.length, b.length); i++) {
+    const one = a[i] as string;
+    const other = b[i] as string;
+    if (one === other) continue;
+    const isNumber = /^\d+$/.test(one);
+    if (isNumber !== /^\d+$/.test(other)) return isNumber ? -1 : 1;
+    if (isNumber) return Number(one) - Number(other);
+    return one < other ? -1 : 1;
+  }
+  return a.length - b.length;
 }
 
 export function isPrerelease(version: Version): boolean {

@@ -43,13 +43,18 @@ class Plain {
   constructor(readonly text: string) {}
 }
 
-// Plain scalars are told from quoted ones by an implicit type that takes them all; no other tag is known.
-const PLAIN_TYPE = new Type("plain", {
-  kind: "scalar",
-  resolve: () => true,
-  construct: (text: string) => new Plain(text),
-});
-const SCHEMA = new Schema({ implicit: [PLAIN_TYPE], explicit: [] });
+let known: Schema | undefined;
+
+/** Plain scalars are told from quoted ones by an implicit type that takes them all; no other tag is known. */
+function schema(): Schema {
+  known ??= new Schema({
+    implicit: [
+      new Type("plain", { kind: "scalar", resolve: () => true, construct: (text: string) => new Plain(text) }),
+    ],
+    explicit: [],
+  });
+  return known;
+}
 
 /** A finished value. js-yaml turns each key into a string, which is where keys are checked and counted. */
 class Node {
@@ -218,7 +223,7 @@ export function parseFull(yaml: string, startLine: number): Metadata {
   let root: unknown;
   try {
     root = load(yaml, {
-      schema: SCHEMA,
+      schema: schema(),
       listener: (event, state) => reader.listen(event, state),
       // js-yaml only warns of text that is not indented enough.
       onWarning(warning) {

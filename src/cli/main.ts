@@ -115,7 +115,9 @@ async function run(argv: readonly string[], io: Io): Promise<number> {
 async function openFor(io: Io, storage: string | undefined): Promise<PromptRegistry> {
   if (io.open !== undefined) return io.open(storage);
   const { openRegistry } = await import("../config.ts");
-  return openRegistry(storage === undefined ? {} : { storage }, { cwd: io.cwd, env: io.env });
+  const user = io.env.LOGNAME ?? io.env.USER ?? io.env.USERNAME;
+  const defaultAuthor = user === undefined || user === "" ? {} : { defaultAuthor: user };
+  return openRegistry(storage === undefined ? {} : { storage }, { cwd: io.cwd, env: io.env, ...defaultAuthor });
 }
 
 async function loadCommand(name: string): Promise<Command> {

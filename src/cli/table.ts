@@ -78,6 +78,11 @@ export const COMMANDS: Readonly<Record<string, Entry>> = {
     summary: "Write everything into one file",
     load: () => import("./commands/backup.ts"),
   },
+  snapshot: {
+    group: "Transfer",
+    summary: "Write a file that an application can ship and fall back on",
+    load: () => import("./commands/snapshot.ts"),
+  },
   "restore-archive": {
     group: "Transfer",
     summary: "Bring back what backup wrote",

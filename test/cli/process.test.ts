@@ -2,13 +2,12 @@ import { spawn, spawnSync } from "node:child_process";
 import { cpSync, existsSync, mkdirSync, mkdtempSync, openSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { build } from "esbuild";
 import { afterAll, beforeAll, beforeEach, expect, test, vi } from "vitest";
 
 // Each test starts a dozen processes, perhaps on a machine that is busy with other tests.
 vi.setConfig({ testTimeout: 60_000, hookTimeout: 60_000 });
 
-// A clone in small, bundled as scripts/build.mjs does it; node_modules is found above it.
+// A clone in small, bundled by scripts/build.mjs; node_modules is found above it.
 const root = fileURLToPath(new URL("../..", import.meta.url));
 mkdirSync(join(root, ".cache"), { recursive: true });
 const clone = mkdtempSync(join(root, ".cache", "cli-test-"));
@@ -19,18 +18,8 @@ let runs = 0;
 beforeAll(async () => {
   for (const path of ["package.json", "bin", "examples"])
     cpSync(join(root, path), join(clone, path), { recursive: true });
-  await build({
-    entryPoints: ["main.ts", "demo.ts"].map((name) => join(root, "src", "cli", name)),
-    outdir: join(clone, "dist", "cli"),
-    bundle: true,
-    splitting: true,
-    format: "esm",
-    platform: "node",
-    target: "node20.19",
-    mainFields: ["module", "main"],
-    external: ["diff"],
-    logLevel: "error",
-  });
+  const script: { bundleCli(dist: string): Promise<void> } = await import(join(root, "scripts", "build.mjs"));
+  await script.bundleCli(join(clone, "dist"));
 });
 
 afterAll(() => rmSync(clone, { recursive: true, force: true }));

@@ -41,9 +41,13 @@ export async function inspect(
     }
   }
   if (!options.verify) return { state, problems };
-  const report = await registry.verify();
-  problems.push(...report.problems.map((p) => `verify: ${p.kind} ${p.name}@${p.version}: ${p.detail}`));
-  if (report.unsealed > 0) problems.push(`verify: ${report.unsealed} without a seal`);
+  try {
+    const report = await registry.verify();
+    problems.push(...report.problems.map((p) => `verify: ${p.kind} ${p.name}@${p.version}: ${p.detail}`));
+    if (report.unsealed > 0) problems.push(`verify: ${report.unsealed} without a seal`);
+  } catch (error) {
+    problems.push(`verify: ${describeError(error)}`);
+  }
   return { state, problems };
 }
 

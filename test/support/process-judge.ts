@@ -26,13 +26,17 @@ export async function judgeCrash(stage: Stage, path: string, acked: boolean): Pr
   return [...problems, ...(await judgeAgain(stage, path, open(stage, path)))];
 }
 
-/** All that is wrong with how an operation ended that met an error, and with what it left. */
+/**
+ * All that is wrong with how an operation ended that met an error, and with what it left.
+ *
+ * @param again the registry that met it, which must work on; without it, a new one
+ */
 export async function judgeError(
   stage: Stage,
   path: string,
   first: Ending,
   error: string,
-  again: { readonly registry?: PromptRegistry; readonly ending?: Ending },
+  again?: PromptRegistry,
 ): Promise<string[]> {
   const { before, after } = stage;
   const now = await inspect(open(stage, path));
@@ -51,9 +55,7 @@ export async function judgeError(
       problems.push(`${error} became ${one.code} (${one.outcome}): ${one.message}`);
     }
   }
-  const failed = (again.ending ?? []).filter((one) => !one.ok);
-  problems.push(...failed.map((one) => `does not work afterwards: ${JSON.stringify(one)}`));
-  return [...problems, ...(await judgeAgain(stage, path, again.registry ?? open(stage, path)))];
+  return [...problems, ...(await judgeAgain(stage, path, again ?? open(stage, path)))];
 }
 
 /** Doing it (once more) must succeed and end as if nothing had happened. */

@@ -156,28 +156,35 @@ export function* probeLinks(store: Store, folder: Folder): Task<boolean> {
 function* claim(folder: Folder, temp: Temp, final: string): Task<"created" | "exists"> {
   const ours = yield* call("lstat", `${folder.at}/${inBox(temp.file)}`);
   let refusals = 0;
+  let missing = 0;
   for (;;) {
     yield* completeClaim(folder, final);
     if ((yield* call("lstat", `${folder.at}/${final}`)) !== undefined) break;
     try {
       yield* call("rename", `${folder.at}/${temp.file}`, `${folder.at}/${claimDir(final)}`);
     } catch (error) {
-      // Somebody who helps was faster with it.
-      if (errno(error) === "ENOENT") continue;
+      // Somebody who helps was faster with it; else it was taken away, and nothing can come of it.
+      if (errno(error) === "ENOENT" && missing++ < 2) continue;
+      if (errno(error) === "ENOENT") throw new NotCreated(error);
       // The claim may be over by now, so there is nothing to look for: try again.
       if (isErrno(error, "ENOTEMPTY", "EEXIST")) continue;
       // Some systems say so of a folder that exists; of one that does not, it is what it says.
       if (!isErrno(error, "EPERM", "EACCES") || refusals++ > 2) throw error;
     }
   }
-  return ours === undefined || !(yield* isFile(folder, final, ours, temp.bytes)) ? "exists" : "created";
+  return (yield* isFile(folder, final, ours, temp.bytes)) ? "created" : "exists";
 }
 
-/** Whether a name is that of this very file, and not of another one with the same bytes. */
-function* isFile(folder: Folder, name: string, stats: Stats, bytes: Buffer): Task<boolean> {
+/**
+ * Whether a name is that of this very file, and not of another one with the same bytes.
+ *
+ * @param stats `undefined` when the file had been put to use before it was looked at
+ */
+function* isFile(folder: Folder, name: string, stats: Stats | undefined, bytes: Buffer): Task<boolean> {
   const path = `${folder.at}/${name}`;
   const there = yield* call("lstat", path);
-  if (there?.ino !== stats.ino || there.dev !== stats.dev) return false;
+  if (there?.isFile() !== true) return false;
+  if (stats !== undefined && (there.ino !== stats.ino || there.dev !== stats.dev)) return false;
   // Where there are no hard links, inode numbers may be made up.
   const fd = yield* call("open", path, READ_FILE);
   try {
@@ -210,7 +217,11 @@ export function* completeClaim(folder: Folder, final: string): Task<void> {
 export function* helpCreate(folder: Folder, temp: string, final: string): Task<void> {
   const there = yield* call("lstat", `${folder.at}/${temp}`);
   if (there?.isDirectory() === true) {
-    yield* claim(folder, { file: temp, bytes: Buffer.alloc(0), boxed: true }, final);
+    try {
+      yield* claim(folder, { file: temp, bytes: Buffer.alloc(0), boxed: true }, final);
+    } catch (error) {
+      if (!(error instanceof NotCreated)) throw error;
+    }
     return;
   }
   yield* completeClaim(folder, final);

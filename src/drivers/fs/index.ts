@@ -61,7 +61,7 @@ function openStore(options: FsOptions): Store {
 export function fs(options: FsOptions): StorageDriver<{ readonly root: string }> {
   const store = openStore(options);
   const embedded = store.mode === "embedded";
-  const hops: AsyncOptions = { width: WIDTH };
+  const hops: AsyncOptions = { width: WIDTH, inline: isKnown };
   // All but the syncs: those are what takes long, and what several of can go on at once.
   const syncsOnly: AsyncOptions = { width: WIDTH, inline: (name: CallName) => name !== "fsync" };
   let closed = false;
@@ -174,6 +174,12 @@ export function fs(options: FsOptions): StorageDriver<{ readonly root: string }>
       store.folders.clear();
     },
   };
+}
+
+/** What the kernel knows of a file that was just opened, it tells from memory: nothing to wait for in another thread. */
+function isKnown(name: CallName, [file]: readonly unknown[]): boolean {
+  if (name === "fstat") return true;
+  return name === "readlink" && typeof file === "string" && /^\/proc\/self\/fd\/\d+$/.test(file);
 }
 
 async function abortable<T>(work: Promise<T>, op: Operation | undefined, operation: string): Promise<T> {

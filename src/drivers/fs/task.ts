@@ -81,7 +81,7 @@ function settle<T>(task: Task<T>, io: FsIo): Settled<T> {
 
 export interface AsyncOptions {
   /** Calls that are made synchronously all the same, as a hop to the thread pool costs more than they do. */
-  readonly inline?: (name: CallName) => boolean;
+  readonly inline?: (name: CallName, args: readonly unknown[]) => boolean;
   /** How many tasks of a fork run at once. */
   readonly width: number;
 }
@@ -93,7 +93,8 @@ export async function runAsync<T>(task: Task<T>, io: FsIo, options: AsyncOptions
     let value: unknown;
     try {
       if ("name" in request) {
-        if (options.inline?.(request.name) === true) value = (io.sync[request.name] as Any)(...request.args);
+        if (options.inline?.(request.name, request.args) === true)
+          value = (io.sync[request.name] as Any)(...request.args);
         else if (request.free)
           void (io.async[request.name] as (...args: readonly unknown[]) => Promise<unknown>)(...request.args).catch(
             () => {},

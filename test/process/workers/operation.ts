@@ -1,4 +1,4 @@
-// One operation between two marks that a tracer can see. Says on stdout how each try ended.
+// One operation between two marks that a tracer can see. Says on stdout how it ended.
 import { readlinkSync, writeSync } from "node:fs";
 import { type FsOptions, fs } from "../../../src/drivers/fs/index.ts";
 import { PromptRegistry } from "../../../src/registry.ts";
@@ -7,8 +7,6 @@ import { ending, perform, type Step } from "../../support/process-steps.ts";
 export interface OperationOptions {
   readonly fs: Pick<FsOptions, "path" | "hardLinks" | "links" | "mode">;
   readonly step: Step;
-  /** Try once more after a failure, in the same process. */
-  readonly retry?: boolean;
 }
 
 const options = JSON.parse(process.argv[2] as string) as OperationOptions;
@@ -24,13 +22,9 @@ function mark(which: string): void {
 async function main(): Promise<void> {
   const registry = new PromptRegistry(fs(options.fs));
   mark("begin");
-  const first = await ending(() => perform(registry, options.step), options.step);
-  writeSync(1, `${JSON.stringify(first)}\n`);
+  const end = await ending(() => perform(registry, options.step), options.step);
+  writeSync(1, `${JSON.stringify(end)}\n`);
   mark("end");
-  if (options.retry === true && first.some((one) => !one.ok)) {
-    const second = await ending(() => perform(registry, options.step), options.step);
-    writeSync(1, `${JSON.stringify(second)}\n`);
-  }
 }
 
 void main();

@@ -65,7 +65,8 @@ export async function postgres(options: PostgresOptions): Promise<StorageDriver<
   const server = await open(engine, schema, options);
   const statements = createStatements(createBuilder(kysely, "postgres", { schema: rawSchema }));
   const feed = createFeed(server.feed, schema);
-  const publish = publishStatement(schema, server.feed);
+  const publishOne = publishStatement(schema, server.feed, true);
+  const publishMany = publishStatement(schema, server.feed, false);
   const many = readManyStatement(schema);
   const searching = searchStatements(schema);
   const channel = `prompt_registry_${rawSchema}`.slice(0, 63);
@@ -123,7 +124,12 @@ export async function postgres(options: PostgresOptions): Promise<StorageDriver<
       changes.length === 1 || (commit.atomic !== true && new Set(changes.map((c) => c.name)).size === changes.length);
     if (!alone || !changes.every(isPlain)) return await engine.write(() => applyCommit(writing, commit), op, "commit");
     const notes = notify ? payloads(changes.map((c) => c.name)) : [];
-    const rows = await engine.writeOnce(publish, publishArgs(changes, channel, notes), op, "commit");
+    const rows = await engine.writeOnce(
+      changes.length === 1 ? publishOne : publishMany,
+      publishArgs(changes, channel, notes),
+      op,
+      "commit",
+    );
     const outcomes = changes.map((change, i) => publishOutcome(change, rows[i]));
     for (const [i, outcome] of outcomes.entries()) {
       if (outcome !== undefined) continue;

@@ -74,7 +74,8 @@ export async function migratePostgres(pool: Pool, schema: string, readOnly: bool
         `the database has schema version ${found ?? 0} and can only be read; open it once for writing to bring it to ${SCHEMA_VERSION}`,
       );
     }
-    if (found === undefined) await createLockRow(client, schema);
+    // Also where the table is there and its row may not be yet: somebody else is just making them.
+    if (found === undefined || found === 0) await createLockRow(client, schema);
     await migrate(client, schema);
   } catch (error) {
     broken = !(error instanceof RegistryError);
@@ -101,7 +102,7 @@ async function createLockRow(client: PoolClient, schema: string): Promise<void> 
       );
       return;
     } catch (error) {
-      if (tries >= 5 || !RACED.has(sqlState(error) ?? "")) throw error;
+      if (tries >= 20 || !RACED.has(sqlState(error) ?? "")) throw error;
       await new Promise((resolve) => setTimeout(resolve, 20 * (tries + 1)));
     }
   }
@@ -110,7 +111,9 @@ async function createLockRow(client: PoolClient, schema: string): Promise<void> 
 async function migrate(client: PoolClient, schema: string): Promise<void> {
   await client.query("BEGIN");
   try {
-    await client.query(`SELECT version FROM ${schema}.prompt_registry_schema WHERE version = 0 FOR UPDATE`);
+    const lock = `SELECT version FROM ${schema}.prompt_registry_schema WHERE version = 0 FOR UPDATE`;
+    if ((await client.query(lock)).rowCount !== 1)
+      throw new RegistryError("INTERNAL", "the row that guards migrations is gone");
     const current = (await version(client, schema)) ?? 0;
     refuseNewer(current);
     for (const migration of MIGRATIONS.filter((m) => m.version > current)) {
