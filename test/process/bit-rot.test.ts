@@ -115,6 +115,19 @@ describe("bit rot", () => {
     rmSync(path, { recursive: true });
   });
 
+  test("a head that can't be read is reported, and everything else is still looked at", async () => {
+    const { path, folder } = await prepared();
+    writeFileSync(join(folder, ".heads", "000000000002.json"), "{");
+    const two = join(path, "prompts/rot/two/v1.0.0.md");
+    writeFileSync(two, `${readFileSync(two, "utf8")}x`);
+    const registry = new PromptRegistry(fs({ path }));
+    const { problems } = await registry.verify();
+    expect(problems.map((p) => `${p.kind} ${p.name}`).sort()).toEqual(["corrupt rot/two", `head ${NAME}`]);
+    const { ok, findings } = await registry.doctor();
+    expect(ok).toBe(false);
+    expect(findings.map((f) => f.name)).toEqual(expect.arrayContaining([NAME, "rot/two"]));
+  });
+
   test("each byte of a head flipped in turn: a label is right or an error", async () => {
     const { path, folder } = await prepared();
     const heads = join(folder, ".heads");

@@ -93,13 +93,10 @@ export async function runAsync<T>(task: Task<T>, io: FsIo, options: AsyncOptions
     let value: unknown;
     try {
       if ("name" in request) {
-        if (options.inline?.(request.name, request.args) === true)
-          value = (io.sync[request.name] as Any)(...request.args);
-        else if (request.free)
-          void (io.async[request.name] as (...args: readonly unknown[]) => Promise<unknown>)(...request.args).catch(
-            () => {},
-          );
-        else value = await (io.async[request.name] as Any)(...request.args);
+        // To close what was only read waits for nothing.
+        const inline = request.free === true || options.inline?.(request.name, request.args) === true;
+        const run = (inline ? io.sync : io.async)[request.name] as Any;
+        value = inline ? run(...request.args) : await run(...request.args);
       } else if ("tasks" in request) value = await forkAsync(request.tasks, io, options);
       else await new Promise((resolve) => setTimeout(resolve, 1));
     } catch (error) {
