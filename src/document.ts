@@ -1,6 +1,7 @@
 export { isSealed, openDocument, openStored, readSeal, sameText, unseal } from "./document/open.ts";
 export {
   canonicalSeal,
+  checkAuthorText,
   checkNote,
   checkText,
   type Digest,

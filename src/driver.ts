@@ -267,8 +267,8 @@ export interface Commit {
  * - `done`: durable, and visible to every later read. `head` is the state after it, as far as the driver had to look
  * - `exists`: a slot in `add` or `restore` was taken by `existing`, which is durable. Nothing of this change was applied,
  *   unless (atomicity `prompt` and `document`) the slot was taken while documents before it were being created
- * - `conflict`: the head was not the expected one. `added` tells whether the documents were created all the same
- *   (never with `guard`)
+ * - `conflict`: the head was not the expected one. `added` tells whether the documents were created all the same (with
+ *   `guard` only after it held: somebody moved the head between the documents and it)
  * - `failed`: see `error.outcome`
  * - `skipped`: nothing was done, since another change of an atomic commit was refused
  */

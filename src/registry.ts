@@ -135,8 +135,9 @@ export class PromptRegistry {
   }
 
   /**
-   * Stores many; index-aligned results. Without `atomic` each stands for itself and a failure is a result; with it all
-   * are stored or none, and a failure is thrown.
+   * Stores many; index-aligned results. Bad input in any of them is thrown before anything is written. Without `atomic`
+   * each then stands for itself and a failure is a result, unless one failure of the storage kept everything from being
+   * stored; with it all are stored or none, and a failure is thrown.
    */
   async storePrompts(
     requests: readonly StoreRequest[],
@@ -148,38 +149,40 @@ export class PromptRegistry {
   /** Prompts by name, in byte order: a page when awaited, everything when iterated. */
   listPrompts(options: ListOptions = {}): Listing<PromptEntry> {
     const { prefix, text, include, includeRemoved } = options;
-    const query = {
-      limit: checkLimit(options.limit),
-      ...(prefix === undefined ? {} : { prefix: parsePrefix(prefix) }),
-      ...(text === undefined ? {} : { text }),
-      ...(include === undefined ? {} : { include }),
-      ...(includeRemoved === undefined ? {} : { includeRemoved }),
-    };
     const op = operation(options);
-    return new Listing((cursor) => this.driver.listPrompts(at(query, cursor), op), options.cursor);
+    return new Listing(async (cursor) => {
+      const query = {
+        limit: checkLimit(options.limit),
+        ...(prefix === undefined ? {} : { prefix: parsePrefix(prefix) }),
+        ...(text === undefined ? {} : { text }),
+        ...(include === undefined ? {} : { include }),
+        ...(includeRemoved === undefined ? {} : { includeRemoved }),
+      };
+      return this.driver.listPrompts(at(query, cursor), op);
+    }, options.cursor);
   }
 
   /** Versions of a prompt, highest first. Empty for a prompt that is not there. */
   listVersions(name: string, options: PageOptions & { readonly includeRemoved?: boolean } = {}): Listing<VersionEntry> {
-    const parsed = parseName(name);
-    const query = {
-      limit: checkLimit(options.limit),
-      ...(options.includeRemoved === undefined ? {} : { includeRemoved: options.includeRemoved }),
-    };
+    const { includeRemoved } = options;
     const op = operation(options);
-    return new Listing((cursor) => this.driver.listVersions(parsed, at(query, cursor), op), options.cursor);
+    return new Listing(async (cursor) => {
+      const query = { limit: checkLimit(options.limit), ...(includeRemoved === undefined ? {} : { includeRemoved }) };
+      return this.driver.listVersions(parseName(name), at(query, cursor), op);
+    }, options.cursor);
   }
 
   /** Who changed what and when, newest first. */
   history(name: string, options: PageOptions = {}): Listing<HistoryEntry> {
-    const parsed = parseName(name);
-    const query = { limit: checkLimit(options.limit) };
     const op = operation(options);
-    return new Listing((cursor) => this.driver.history(parsed, at(query, cursor), op), options.cursor);
+    return new Listing(
+      async (cursor) => this.driver.history(parseName(name), at({ limit: checkLimit(options.limit) }, cursor), op),
+      options.cursor,
+    );
   }
 
   /** The feed of names that may have changed since `cursor`; without one, the cursor of now. */
-  changes(options: PageOptions = {}): Promise<Page<ChangeEvent>> {
+  async changes(options: PageOptions = {}): Promise<Page<ChangeEvent>> {
     return this.driver.changes(at({ limit: checkLimit(options.limit) }, options.cursor), operation(options));
   }
 

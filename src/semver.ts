@@ -14,7 +14,7 @@ const MAX_LENGTH = 64;
 // SemVer 2.0.0 §2, §9 (https://semver.org); no build metadata here.
 const VERSION =
   /^(0|[1-9]\d*)\.(0|[1-9]\d*)\.(0|[1-9]\d*)(?:-((?:0|[1-9]\d*|\d*[a-zA-Z-][0-9a-zA-Z-]*)(?:\.(?:0|[1-9]\d*|\d*[a-zA-Z-][0-9a-zA-Z-]*))*))?$/;
-const VERSION_SHAPE = /^v?\d+\.\d+\.\d+(?:[-+].*)?$/i;
+const VERSION_SHAPE = /^v?\d+\.\d+\.\d+(?:[-+]\S*)?$/i;
 const RANGE_CHARS = /^[0-9a-zA-Z.^~<>=|* \-+]+$/;
 const RANGE_WORD = /^(?:v?(?:\d+|[x*])(?:\.(?:\d+|[x*])){0,2}(?:-.*)?|x|v)$/i;
 

@@ -51,7 +51,7 @@ export class Terminal {
   }
 
   json(value: unknown): void {
-    this.out(`${JSON.stringify(value, null, 2)}\n`);
+    this.out(`${harmless(JSON.stringify(value, null, 2))}\n`);
   }
 
   error(message: string): void {
@@ -59,7 +59,7 @@ export class Terminal {
   }
 
   errorJson(value: unknown): void {
-    this.#line(JSON.stringify(value));
+    this.#line(harmless(JSON.stringify(value)));
   }
 
   /** Help that nobody asked for. */
@@ -139,4 +139,14 @@ export class Terminal {
 function painter(on: boolean): Paint {
   if (!on) return (_, text) => text;
   return (style, text) => (text === "" ? "" : `\u001b[${CODES[style]}m${text}\u001b[0m`);
+}
+
+/** JSON says the same with an escape as with the character, and an escape does nothing to a terminal. */
+function harmless(json: string): string {
+  return json.replace(UNPRINTABLE, (found) => {
+    if (found === "\n") return found;
+    let escaped = "";
+    for (let i = 0; i < found.length; i++) escaped += `\\u${found.charCodeAt(i).toString(16).padStart(4, "0")}`;
+    return escaped;
+  });
 }

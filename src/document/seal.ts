@@ -229,6 +229,16 @@ export function readAuthorText(text: string): { split: FrontMatterSplit | "none"
   return { split, metadata };
 }
 
+/**
+ * Checks everything about an author's text that sealing checks.
+ *
+ * @throws RegistryError INVALID, with `line` and `column` for front matter
+ */
+export function checkAuthorText(text: string): void {
+  checkText(text);
+  readAuthorText(text);
+}
+
 export function assemble(
   { name, version, text }: { readonly name: PromptName; readonly version: Version; readonly text: string },
   split: FrontMatterSplit | "none",

@@ -141,7 +141,7 @@ export function memory(): StorageDriver<ReadonlyMap<string, unknown>> {
         if (hit !== undefined) return hit;
         const slot = prompt.slots.get(selector.version);
         if (slot === undefined) return ABSENT;
-        const fresh = slotAnswer(slot, slot.tombstone ? "removed" : "stored", answers.lease);
+        const fresh = slotAnswer(slot, slot.tombstone ? `removed/${prompt.changes}` : "stored", answers.lease);
         answers.versions.set(selector.version, fresh);
         return fresh;
       }

@@ -1,13 +1,14 @@
 import { readFile } from "node:fs/promises";
 import type { ChangeEvent, Cursor, HealthCheck, Operation, Page, StorageDriver } from "../driver.ts";
-import { isRegistryError, RegistryError } from "../errors.ts";
+import { type ErrorCode, isRegistryError, RegistryError } from "../errors.ts";
 import type { PromptName } from "../names.ts";
+import type { TransferReport } from "../transfer/report.ts";
 import { defineLayer, type Layer } from "./layer.ts";
 import { asRegistryError } from "./outage.ts";
 import { checkDuration, sleep } from "./signal.ts";
 import { writeWhole } from "./whole-file.ts";
 
-/** Copies one prompt exactly; running it again does nothing. */
+/** Copies one prompt exactly; running it again does nothing. A report with `ok: false` says that it was not copied whole. */
 export type CopyPrompt = (
   from: StorageDriver,
   to: StorageDriver,
@@ -36,20 +37,23 @@ export interface MirrorStats {
   readonly pending: number;
   readonly copied: number;
   readonly failed: number;
-  /** Why the last copy failed, until one succeeds. */
+  /** Why the last copy failed, until one succeeds; else the first of `problems`. */
   readonly problem: string | undefined;
+  /** Prompts that are not in the mirror as they are in the main storage, and why. They are tried again. */
+  readonly problems: Readonly<Record<PromptName, string>>;
 }
 
 export interface MirrorDriver extends StorageDriver {
   readonly mirrorStats: MirrorStats;
-  /** Resolves when everything that changed up to now is in the mirror. */
+  /** Resolves when everything that changed up to now is in the mirror, or among the `problems`. */
   caughtUp(op?: Operation): Promise<void>;
 }
 
 /**
  * Keeps a second storage equal: writes go to the main storage, and what changed is copied afterwards. The mirror can
  * neither fail nor delay a write. At start it catches up with what changed while nobody copied. The mirror is for this
- * layer alone to write.
+ * layer alone to write: a prompt that somebody else stored there differently is left as it is, told by `mirrorStats` and
+ * `check()`, and tried again; the others go on.
  *
  * @param target closed with this layer
  * @throws RegistryError CONFIG where the target can't be written
@@ -89,6 +93,42 @@ export function cursorFile(path: string): CursorStore {
 
 const LIMIT = 500;
 const MAX_DELAY = 60_000;
+/** Problems named by `check`. */
+const TOLD = 5;
+/** What is the matter with one prompt, and no reason to keep the others waiting. */
+const OWN_FAULT: ReadonlySet<ErrorCode> = new Set([
+  ...(["CORRUPT", "INVALID", "CONFLICT", "ALREADY_EXISTS", "UNSUPPORTED", "FORBIDDEN", "NOT_FOUND"] as const),
+]);
+
+/** What of a report of `copyPrompt` says that the prompt is not there as it is here. */
+function problemOf(report: unknown): string | undefined {
+  const { ok, conflicts, failures } = (report ?? {}) as Partial<TransferReport>;
+  if (ok !== false) return undefined;
+  const failure = failures?.[0]?.error.message;
+  const conflict = conflicts?.[0];
+  return failure ?? conflict?.detail ?? "was not copied whole";
+}
+
+/** What goes to the mirror is what the storage says now: nothing remembered, nothing from elsewhere. */
+function fresh(inner: StorageDriver): StorageDriver {
+  const now = (op: Operation | undefined): Operation => ({ ...op, fresh: true });
+  return {
+    kind: inner.kind,
+    location: inner.location,
+    capabilities: inner.capabilities,
+    native: inner.native,
+    peek: () => undefined,
+    read: (asks, op) => inner.read(asks, now(op)),
+    listPrompts: (query, op) => inner.listPrompts(query, now(op)),
+    listVersions: (name, query, op) => inner.listVersions(name, query, now(op)),
+    history: (name, query, op) => inner.history(name, query, now(op)),
+    changes: (query, op) => inner.changes(query, now(op)),
+    commit: (commit, op) => inner.commit(commit, op),
+    repair: (plan, op) => inner.repair(plan, op),
+    check: (op) => inner.check(op),
+    close: () => inner.close(),
+  } satisfies StorageDriver;
+}
 
 function createMirror(
   inner: StorageDriver,
@@ -101,6 +141,10 @@ function createMirror(
   let copied = 0;
   let failed = 0;
   let problem: string | undefined;
+  const problems = new Map<PromptName, string>();
+  let retryAt = 0;
+  const main = fresh(inner);
+  let isLoaded = false;
   let cursor: Cursor | undefined;
   let looked = false;
   let wake: (() => void) | undefined;
@@ -123,14 +167,16 @@ function createMirror(
 
   /** Reads the feed to its end. Without a cursor of before, everything may differ. */
   async function look(): Promise<Cursor> {
-    cursor ??= await options.cursor?.load();
+    // Only once: a cursor that was refused must not come back.
+    if (!isLoaded) cursor = await options.cursor?.load();
+    isLoaded = true;
     if (cursor === undefined) {
-      const now = await inner.changes({ limit: LIMIT }, { signal });
+      const now = await main.changes({ limit: LIMIT }, { signal });
       await all();
       return now.cursor as Cursor;
     }
     for (let empty = 0; ; ) {
-      const page: Page<ChangeEvent> = await inner.changes({ cursor, limit: LIMIT }, { signal });
+      const page: Page<ChangeEvent> = await main.changes({ cursor, limit: LIMIT }, { signal });
       for (const { name } of page.items) pending.add(name);
       empty = page.items.length === 0 ? empty + 1 : 0;
       // An empty page need not be the end; one that leads to itself is.
@@ -144,33 +190,58 @@ function createMirror(
     let at: Cursor | undefined;
     do {
       const query = { limit: LIMIT, includeRemoved: true, ...(at === undefined ? {} : { cursor: at }) };
-      const page = await inner.listPrompts(query, { signal });
+      const page = await main.listPrompts(query, { signal });
       for (const { name } of page.items) pending.add(name);
       at = page.cursor;
     } while (at !== undefined);
   }
 
-  async function round(): Promise<void> {
-    let upTo: Cursor | undefined;
-    if (!looked || options.poll > 0) {
-      upTo = await look();
-      looked = true;
+  /** A cursor that the feed refuses says nothing: everything is compared instead. */
+  async function lookAgain(): Promise<Cursor> {
+    try {
+      return await look();
+    } catch (error) {
+      const isRefused = isRegistryError(error, "INVALID") || isRegistryError(error, "HISTORY_REWRITTEN");
+      if (!isRefused || cursor === undefined) throw error;
+      cursor = undefined;
+      return look();
     }
-    for (const name of pending) {
-      // Out first: a change that comes while it is copied puts it in again.
-      pending.delete(name);
-      try {
-        await copy(inner, target, name, { signal });
-        copied++;
-      } catch (error) {
+  }
+
+  async function copyOne(name: PromptName): Promise<void> {
+    // Out first: a change that comes while it is copied puts it in again.
+    pending.delete(name);
+    let why: string | undefined;
+    try {
+      why = problemOf(await copy(main, target, name, { signal }));
+    } catch (error) {
+      if (!isRegistryError(error) || error.outcome !== "final" || !OWN_FAULT.has(error.code)) {
         pending.add(name);
         throw error;
       }
+      why = error.message;
     }
-    // Only now is everything up to there in the mirror.
+    if (why === undefined) {
+      copied++;
+      problems.delete(name);
+      return;
+    }
+    failed++;
+    problems.set(name, why);
+  }
+
+  async function round(): Promise<void> {
+    let upTo: Cursor | undefined;
+    if (!looked || options.poll > 0) {
+      upTo = await lookAgain();
+      looked = true;
+    }
+    if (performance.now() >= retryAt) for (const name of problems.keys()) pending.add(name);
+    for (const name of pending) await copyOne(name);
     if (upTo === undefined) return;
     cursor = upTo;
-    await options.cursor?.save(upTo);
+    // Only now is everything up to there in the mirror; after a restart, what is not must be found again.
+    if (problems.size === 0) await options.cursor?.save(upTo);
   }
 
   async function run(): Promise<void> {
@@ -179,18 +250,28 @@ function createMirror(
       try {
         await round();
         problem = undefined;
-        delay = options.retryDelay;
+        if (problems.size === 0) delay = options.retryDelay;
         if (pending.size > 0) continue;
         for (const resolve of waiters.splice(0)) resolve();
-        await idle(options.poll);
+        await idle(problems.size === 0 ? options.poll : pause());
       } catch (error) {
         if (signal.aborted) return;
         failed++;
         problem = asRegistryError(error, target.kind).message;
-        if (isRegistryError(error, "INVALID") || isRegistryError(error, "HISTORY_REWRITTEN")) cursor = undefined;
         await idle(delay, false);
         delay = Math.min(MAX_DELAY, delay * 2);
       }
+    }
+
+    /** Prompts with a problem are not tried with every change of others. */
+    function pause(): number {
+      const now = performance.now();
+      if (now >= retryAt) {
+        retryAt = now + delay;
+        delay = Math.min(MAX_DELAY, delay * 2);
+      }
+      const wait = Math.max(1, Math.ceil(retryAt - now));
+      return options.poll === 0 ? wait : Math.min(wait, options.poll);
     }
   }
 
@@ -216,7 +297,12 @@ function createMirror(
     capabilities: inner.capabilities,
     native: inner.native,
     get mirrorStats() {
-      return { pending: pending.size, copied, failed, problem };
+      const [first] = problems;
+      return {
+        ...{ pending: pending.size, copied, failed },
+        problem: problem ?? (first === undefined ? undefined : `${first[0]}: ${first[1]}`),
+        problems: Object.fromEntries(problems),
+      };
     },
     async caughtUp(op) {
       if (signal.aborted) return;
@@ -247,12 +333,16 @@ function createMirror(
     },
     async check(op) {
       const [health, own] = await Promise.all([inner.check(op), target.check(op)]);
-      const detail = `${target.kind} ${target.location}: ${copied} copied, ${pending.size} waiting${problem === undefined ? "" : `; ${problem}`}`;
+      const told = [...problems].slice(0, TOLD).map(([name, why]) => `${name}: ${why}`);
+      if (problems.size > TOLD) told.push(`${problems.size - TOLD} more prompts`);
+      const wrong = [...(problem === undefined ? [] : [problem]), ...told];
+      const figures = { copied, pending: pending.size, failed, problems: problems.size };
+      const state = `${target.kind} ${target.location}: ${copied} copied, ${pending.size} waiting`;
       const mine: HealthCheck = {
         name: "mirror",
-        ok: own.ok && problem === undefined,
-        detail,
-        figures: { copied, pending: pending.size, failed },
+        ok: own.ok && wrong.length === 0,
+        detail: [state, ...wrong].join("; "),
+        figures,
       };
       return {
         ...health,

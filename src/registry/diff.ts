@@ -14,8 +14,9 @@ export interface PromptDiff {
   readonly removed: readonly string[];
 }
 
-// Beyond this many edits a diff says no more than "everything changed", and costs quadratic time.
-const MAX_EDITS = 20_000;
+// Beyond these a diff says no more than "everything changed", and its cost grows with the square of the edits.
+const MAX_EDITS = 5_000;
+const MAX_MILLISECONDS = 500;
 
 export async function diffPrompts(from: Prompt, to: Prompt): Promise<PromptDiff> {
   const identical = from.text === to.text;
@@ -26,6 +27,7 @@ export async function diffPrompts(from: Prompt, to: Prompt): Promise<PromptDiff>
   const patch = createTwoFilesPatch(from.ref, to.ref, from.text, to.text, from.createdAt, to.createdAt, {
     context: 3,
     maxEditLength: MAX_EDITS,
+    timeout: MAX_MILLISECONDS,
   });
   return { from, to, identical, unified: withoutRule(patch ?? wholesale(from, to)), added, removed };
 }

@@ -1,5 +1,5 @@
 import { openStored } from "../document.ts";
-import type { Finding, FindingKind, HistoryEntry, Operation, ReadAnswer } from "../driver.ts";
+import type { Finding, FindingKind, HeadState, HistoryEntry, Operation, ReadAnswer } from "../driver.ts";
 import { isRegistryError, RegistryError, show } from "../errors.ts";
 import { type PromptName, parseLabel, parseName } from "../names.ts";
 import { selectedAt } from "../rules/time.ts";
@@ -63,8 +63,9 @@ async function verifyPrompt(
   op: Operation,
   report: { documents: number; tombstones: number; unsealed: number; problems: Problem[] },
 ): Promise<boolean> {
+  // The head first: what it points at is there already when the versions are listed.
+  const state = await headOrProblem(context, name, op, report.problems);
   const versions = (await allVersions(context, name, op, true)).map((e) => e.version);
-  const state = await readHead(context, name, op);
   const live = new Set<Version>();
   for (const version of versions) {
     try {
@@ -83,15 +84,31 @@ async function verifyPrompt(
       report.problems.push({ kind: "corrupt", name, version, detail: error.message, repaired: false });
     }
   }
-  if (state !== undefined) {
-    for (const [label, version] of Object.entries(state.head.labels)) {
-      if (!live.has(version)) report.problems.push(dangling(name, `label ${label}`, version));
-    }
-    if (state.head.pin !== undefined && !live.has(state.head.pin)) {
-      report.problems.push(dangling(name, "the pin", state.head.pin));
+  if (typeof state === "object") {
+    const { labels, pin } = state.head;
+    const pointers = Object.entries(labels).map(([label, version]): [string, Version] => [`label ${label}`, version]);
+    if (pin !== undefined) pointers.push(["the pin", pin]);
+    for (const [pointer, version] of pointers) {
+      if (!live.has(version)) report.problems.push(dangling(name, pointer, version));
     }
   }
   return versions.length > 0 || state !== undefined;
+}
+
+/** `damaged`: it is there and can't be read, which is listed; the prompt's versions are looked at all the same. */
+async function headOrProblem(
+  context: Context,
+  name: PromptName,
+  op: Operation,
+  problems: Problem[],
+): Promise<HeadState | "damaged" | undefined> {
+  try {
+    return await readHead(context, name, op);
+  } catch (error) {
+    if (!isRegistryError(error, "CORRUPT")) throw error;
+    problems.push({ kind: "corrupt", name, detail: error.message, repaired: false });
+    return "damaged";
+  }
 }
 
 function checkAnswer(name: PromptName, version: Version, answer: ReadAnswer): "sealed" | "unsealed" | "tombstone" {

@@ -2,6 +2,7 @@ import { checkNote, MAX_MESSAGE } from "../document.ts";
 import type { HeadState, Operation } from "../driver.ts";
 import { RegistryError } from "../errors.ts";
 import { type Label, type PromptName, parseLabel, parseName, parseSelector } from "../names.ts";
+import { labelTarget } from "../rules/latest.ts";
 import {
   checkLabelExpectation,
   type HeadPlan,
@@ -89,7 +90,7 @@ export async function setLabel(
     // Looked up under the head that the compare-and-set expects: a version can't be removed without moving the head.
     await requireLive(context, target.name, version, op);
     checkLabelExpectation(target.name, state.head, wanted, expect);
-    from = state.head.labels[wanted];
+    from = labelTarget(state.head, wanted);
     if (from !== version) refuseYanked(target.name, state.head, version, "can't be labelled");
     return planLabels(state.head, version, [wanted], act);
   });

@@ -19,12 +19,7 @@ import { Prompt } from "./prompt.ts";
 /** A selector string (`name`, `name@1.2.0`, `name@^1.2`, `name@production`) or the same in parts, at most one of them. */
 export type PromptSelector =
   | string
-  | {
-      readonly name: string;
-      readonly version?: string | undefined;
-      readonly range?: string | undefined;
-      readonly label?: string | undefined;
-    };
+  | { readonly name: string; readonly version?: string; readonly range?: string; readonly label?: string };
 
 export interface GetOptions {
   readonly signal?: AbortSignal;
@@ -32,16 +27,26 @@ export interface GetOptions {
   readonly status?: boolean;
 }
 
+const PARTS = ["version", "range", "label"] as const;
+
 export function refOf(selector: PromptSelector): PromptRef {
   if (typeof selector === "string") return parseRef(selector);
-  const name = parseName(selector.name);
-  const given = (["version", "range", "label"] as const).filter((key) => selector[key] !== undefined);
-  if (given.length > 1) {
-    throw new RegistryError("INVALID", `${name}: give one of version, range and label, not ${given.join(" and ")}`, {
-      field: given[1] as string,
-      name,
-    });
+  const bad = (field: string, rule: string) => new RegistryError("INVALID", `selector: ${rule}`, { field });
+  if (typeof selector !== "object" || selector === null) {
+    throw bad("selector", `${show(selector)} is neither a string such as name@label nor an object`);
   }
+  const name = parseName(selector.name);
+  const given = Object.keys(selector).filter((key) => key !== "name");
+  const [first, second] = given;
+  // Left out and undefined must not mean the same: a label from a variable that is not set would become latest.
+  for (const key of given) {
+    if (!PARTS.includes(key as (typeof PARTS)[number])) throw bad(key, `${show(key)} is none of ${PARTS.join(", ")}`);
+    const value: unknown = selector[key as (typeof PARTS)[number]];
+    if (typeof value !== "string")
+      throw bad(key, `${key} ${show(value)} of ${name} is not a string; leave it out for latest`);
+  }
+  if (second !== undefined)
+    throw bad(second, `give one of version, range and label of ${name}, not ${first} and ${second}`);
   if (selector.version !== undefined)
     return { name, selector: { kind: "version", version: parseVersion(selector.version) } };
   if (selector.range !== undefined) return { name, selector: { kind: "range", range: parseRange(selector.range) } };

@@ -1,6 +1,6 @@
-import { openStored, type SealedDocument, sealTombstone } from "../document.ts";
+import { type OpenedDocument, openStored, parseDigest, type SealedDocument, sealTombstone } from "../document.ts";
 import type { Change, Operation, ReadAnswer } from "../driver.ts";
-import { RegistryError, show } from "../errors.ts";
+import { isRegistryError, RegistryError, show } from "../errors.ts";
 import { type PromptName, parseName } from "../names.ts";
 import { type Act, planRemove, planRestore } from "../rules/plan.ts";
 import { parseVersion, type Version } from "../semver.ts";
@@ -38,19 +38,28 @@ async function remove(
 ): Promise<RemoveResult> {
   const act = actOf(context, options);
   const op = freshOperation(options);
-  let versions: readonly Version[] = [];
-  const done = await commitHead(context, name, act, op, async () => {
+  const removed = new Set<Version>();
+  const done = await commitHead(context, name, act, op, async (committed) => {
     const state = await readHead(context, name, op);
     if (state === undefined) throw notFound(name);
+    if (committed) {
+      // Somebody may have restored one since: only what the head still calls removed is to be finished.
+      const left = [...removed].filter((v) => state.head.yanked[v]?.removed === true);
+      const missing = await tombstonesFor(context, act, name, left, op, false);
+      return missing.length === 0 ? undefined : { name, remove: missing };
+    }
     const live = version === undefined ? (await allVersions(context, name, op)).map((e) => e.version) : [version];
     const tombstones = await tombstonesFor(context, act, name, live, op, version !== undefined);
-    versions = tombstones.map((t) => t.version);
+    const versions = tombstones.map((t) => t.version);
+    for (const one of versions) removed.add(one);
     const plan = planRemove(name, state.head, versions, act, { wholePrompt: version === undefined });
     if (plan === undefined && tombstones.length === 0) return undefined;
     const base: Change = plan === undefined ? { name } : headChange(name, state, plan);
     return { ...base, remove: tombstones };
   });
-  return { name, status: done === "unchanged" ? "unchanged" : "removed", versions };
+  return done === "unchanged"
+    ? { name, status: "unchanged", versions: [] }
+    : { name, status: "removed", versions: [...removed] };
 }
 
 async function tombstonesFor(
@@ -74,9 +83,7 @@ async function tombstonesFor(
 }
 
 function tombstoneFor(act: Act, name: PromptName, version: Version, text: string): SealedDocument {
-  const opened = openStored(text, { name, version });
-  if (opened.kind === "tombstone") return { name, version, text, digest: opened.digest };
-  const { digest, author, createdAt, message } = opened;
+  const { digest, author, createdAt, message } = whatIsRemoved(name, version, text);
   return sealTombstone({
     name,
     version,
@@ -90,6 +97,19 @@ function tombstoneFor(act: Act, name: PromptName, version: Version, text: string
   });
 }
 
+type Removed = Pick<OpenedDocument, "digest" | "author" | "createdAt" | "message">;
+
+/** A damaged version can be removed too: by the digest it names itself, under which a whole copy of it can come back. */
+function whatIsRemoved(name: PromptName, version: Version, text: string): Removed {
+  try {
+    return openStored(text, { name, version });
+  } catch (error) {
+    const named = /^registry\.digest: (sha256:[0-9a-f]{64})\r?$/m.exec(text)?.[1];
+    if (!isRegistryError(error, "CORRUPT") || named === undefined) throw error;
+    return { digest: parseDigest(named) };
+  }
+}
+
 /** Brings a removed version back from a sealed copy of it. */
 export async function restoreVersion(
   context: Context,
@@ -101,11 +121,13 @@ export async function restoreVersion(
   const document = takeSealed(name, request);
   const act = actOf(context, options);
   const op = freshOperation(options);
-  const done = await commitHead(context, name, act, op, async () => {
+  const done = await commitHead(context, name, act, op, async (committed) => {
     const [state, answer] = await Promise.all([
       readHead(context, name, op),
       readOne(context, name, { kind: "version", version }, op),
     ]);
+    // Somebody may have removed it again since.
+    if (committed && state?.head.yanked[version]?.removed === true) return undefined;
     if (answer.status === "absent") {
       throw new RegistryError("NOT_FOUND", `${name}@${version} was never stored here; store it instead`, {
         name,

@@ -1,4 +1,5 @@
 import {
+  checkAuthorText,
   checkNote,
   checkText,
   isSealed,
@@ -79,6 +80,9 @@ function check(request: StoreRequest): Wanted {
   checkText(request.text, MAX_STORED_BYTES);
   checkNote("author", request.author, MAX_AUTHOR);
   checkNote("message", request.message, MAX_MESSAGE);
+  if (request.labels !== undefined && !Array.isArray(request.labels)) {
+    throw new RegistryError("INVALID", `labels ${show(request.labels)} must be a list`, { field: "labels", name });
+  }
   const labels = [...new Set((request.labels ?? []).map(parseLabel))];
   const expect =
     request.expect === undefined || request.expect === null ? request.expect : parseVersion(request.expect);
@@ -86,7 +90,7 @@ function check(request: StoreRequest): Wanted {
   const sealed = isSealed(request.text) ? takeSealed(name, request) : undefined;
   const version = sealed?.version ?? (request.version === undefined ? undefined : parseVersion(request.version));
   if (sealed === undefined) {
-    checkText(request.text);
+    checkAuthorText(request.text);
     if (version === undefined && request.bump === undefined) {
       throw new RegistryError("INVALID", `${name}: give a version, or a bump (${BUMPS.join(", ")})`, {
         field: "version",

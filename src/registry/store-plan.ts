@@ -15,6 +15,8 @@ export interface Item extends Wanted {
   created: boolean;
   /** A commit with it was sent and its outcome is not known. */
   sent: boolean;
+  /** Labels and pin were moved by this call, though its reply was lost. */
+  pointed: boolean;
   /** Digest of what stands at its slot with the same text. */
   there?: Digest;
   /** An earlier request of the same call that stores this very version and text. */
@@ -28,8 +30,9 @@ export interface Group {
   readonly items: Item[];
   /** Its slots must be looked at before the next plan. */
   look: boolean;
-  /** Its last outcome was unknown; thrown if that can't be found out. */
+  /** An outcome that was unknown, and how often that was so; thrown if it can't be found out. */
   unknown?: RegistryError;
+  unknowns: number;
   outcome?: Extract<Outcome, { status: "done" }>;
   settled: boolean;
 }
@@ -57,12 +60,8 @@ export function planGroup(context: Context, act: Act, group: Group, state: Group
     try {
       chooseVersion(item, highest, previous, state);
       const version = item.version as Version;
-      if (highest === undefined || compareVersions(version, highest) >= 0) {
-        highest = version;
-        previous = { version, text: item.text };
-      }
       findExisting(item, state?.slots.get(version));
-      findTwin(item, group);
+      if (item.there === undefined && !item.created) findTwin(item, group);
       const isThere = item.created || item.there !== undefined || item.twin !== undefined;
       if (!isThere) {
         if (item.expect !== undefined) {
@@ -72,7 +71,13 @@ export function planGroup(context: Context, act: Act, group: Group, state: Group
         item.document ??= sealWanted(item, act, context);
         add.push(item.document);
       } else if (item.labels.length > 0) refuseYanked(item.name, head, version, "can't be labelled");
-      const plan = planLabels(head, version, item.labels, labelAct(item, act), { unpin: item.unpin });
+      // Only now: what was refused is no version to go on from.
+      if (highest === undefined || compareVersions(version, highest) >= 0) {
+        highest = version;
+        previous = { version, text: item.text };
+      }
+      const pointers = item.pointed ? { labels: [], unpin: false } : item;
+      const plan = planLabels(head, version, pointers.labels, labelAct(item, act), { unpin: pointers.unpin });
       if (plan !== undefined) {
         next = plan.next;
         entries.push(...plan.entries);

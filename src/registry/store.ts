@@ -8,7 +8,7 @@ import { actOf, type ChangeOptions, type Context } from "./context.ts";
 import { allVersions, freshOperation, readAll } from "./read.ts";
 import { checkRequest, type StoreRequest } from "./request.ts";
 import { type Group, type GroupState, type Item, planGroup } from "./store-plan.ts";
-import { backOff, commitAll, MAX_ROUNDS, tooBusy } from "./write.ts";
+import { backOff, commitAll, MAX_ROUNDS, MAX_UNKNOWN, tooBusy, wasCommitted } from "./write.ts";
 
 export interface StoreResult {
   readonly name: PromptName;
@@ -50,10 +50,11 @@ export async function storeMany(
   const items = requests.map((request, index): Item => {
     const wanted = checkRequest(request, requests.length > 1 ? `prompts[${index}].` : "");
     const version = wanted.wantedVersion === undefined ? {} : { version: wanted.wantedVersion };
-    return { ...wanted, ...version, created: false, sent: false };
+    return { ...wanted, ...version, created: false, sent: false, pointed: false };
   });
   const groups = groupByName(items);
   const atomic = options.atomic === true;
+  const causes = new Set<RegistryError>();
   for (let round = 0; groups.some((g) => !g.settled); round++) {
     const open = groups.filter((g) => !g.settled);
     try {
@@ -62,31 +63,37 @@ export async function storeMany(
       if (round > 1) await backOff(round - 1);
       await storeRound(context, act, open, op, atomic);
     } catch (error) {
-      if (atomic || !isRegistryError(error)) throw error;
+      if (!isRegistryError(error)) throw error;
+      if (atomic) throw open.find((g) => g.unknown !== undefined)?.unknown ?? error;
       // What earlier rounds stored stays stored, and its caller is told so.
-      for (const group of open) fail(group, error);
+      for (const group of open) if (!group.settled) fail(group, error);
+      causes.add(error);
     }
   }
   const [cause] = items.map((item) => item.error);
-  if (cause !== undefined && items.every((item) => item.error === cause)) throw cause;
+  // One failure of the storage that kept everything from being stored is no matter of the single requests.
+  if (cause !== undefined && causes.has(cause) && items.every((item) => item.error === cause)) throw cause;
   return items.map((item) => resultOf(item, groups));
 }
 
-/** Ends a group: what is not done in it yet has failed. */
-function fail(group: Group, error: RegistryError): void {
+/** Ends a group: what is not done in it yet has failed. An outcome that was never found out stays unknown. */
+function fail(group: Group, cause: RegistryError): void {
+  const error = group.unknown ?? cause;
   group.settled = true;
   for (const item of group.items) {
     const stored = item.created || item.there !== undefined;
-    if (!stored || item.labels.length > 0 || item.unpin) item.error ??= error;
+    const hasPointers = !item.pointed && (item.labels.length > 0 || item.unpin);
+    if (!stored || hasPointers) item.error ??= error;
   }
 }
 
 function groupByName(items: readonly Item[]): Group[] {
   const groups = new Map<PromptName, Group>();
   for (const item of items) {
-    const group = groups.get(item.name) ?? { name: item.name, items: [], look: false, settled: false };
+    const group = groups.get(item.name) ?? { name: item.name, items: [], look: false, unknowns: 0, settled: false };
+    const isTwin = group.items.some((i) => i.version !== undefined && i.version === item.version);
     group.items.push(item);
-    if (item.bump !== undefined || item.needsHead) group.look = true;
+    if (item.bump !== undefined || item.needsHead || isTwin) group.look = true;
     groups.set(item.name, group);
   }
   return [...groups.values()];
@@ -119,8 +126,7 @@ async function storeRound(context: Context, act: Act, groups: Group[], op: Opera
   const states = await lookEach(context, groups, op, atomic);
   const planned: { group: Group; change: Change }[] = [];
   for (const group of groups.filter((g) => !g.settled)) {
-    const change = planGroup(context, act, group, states.get(group));
-    delete group.unknown;
+    const change = await planOrFail(context, act, group, states.get(group), op, atomic);
     if (change === undefined) group.settled = true;
     else planned.push({ group, change });
   }
@@ -143,6 +149,33 @@ async function storeRound(context: Context, act: Act, groups: Group[], op: Opera
   for (const [i, { group, change }] of planned.entries()) settle(group, change, outcomes[i] as Outcome, atomic);
 }
 
+/** Plans a group; when that fails, or its outcome can't be found out, the group has failed and no other one. */
+async function planOrFail(
+  context: Context,
+  act: Act,
+  group: Group,
+  state: GroupState | undefined,
+  op: Operation,
+  atomic: boolean,
+): Promise<Change | undefined> {
+  const { unknown } = group;
+  try {
+    if (unknown !== undefined && group.items.some((i) => i.labels.length > 0 || i.unpin)) {
+      // What this call did to the head must not be done again: somebody may have changed it on purpose since then.
+      const done = await wasCommitted(context, group.name, act.commit, op, unknown);
+      if (done) for (const item of group.items) item.pointed = true;
+    }
+    const change = planGroup(context, act, group, state);
+    // Sent again a few times at most: a store that swallows replies would be hammered, and what it did stays unknown.
+    if (change !== undefined && unknown !== undefined && group.unknowns > MAX_UNKNOWN) throw unknown;
+    return change;
+  } catch (error) {
+    if (!isRegistryError(error) || atomic) throw error;
+    fail(group, error);
+    return undefined;
+  }
+}
+
 /** {@link look}, where what can't be read of one prompt is no other prompt's failure. */
 async function lookEach(
   context: Context,
@@ -157,7 +190,7 @@ async function lookEach(
     if (atomic) throw groups.find((g) => g.unknown !== undefined)?.unknown ?? error;
     if (groups.length === 1) {
       const group = groups[0] as Group;
-      fail(group, group.unknown ?? error);
+      fail(group, error);
       return new Map();
     }
   }
@@ -226,6 +259,7 @@ function settle(group: Group, change: Change, outcome: Outcome, atomic: boolean)
       if (outcome.error.outcome === "unknown") {
         for (const item of sent) item.sent = true;
         group.unknown = outcome.error;
+        group.unknowns++;
         group.look = true;
         return;
       }

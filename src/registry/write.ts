@@ -5,6 +5,8 @@ import type { Act, HeadPlan } from "../rules/plan.ts";
 import type { Context } from "./context.ts";
 
 export const MAX_ROUNDS = 100;
+/** How often a commit of unknown outcome, of which nothing can be found, is sent again. */
+export const MAX_UNKNOWN = 2;
 
 /** Applies commits; what is too much for one is split, unless it must be atomic. */
 export async function commitAll(
@@ -60,43 +62,54 @@ export function headChange(name: PromptName, state: HeadState | undefined, plan:
 
 /**
  * Plan → commit, and again from a fresh look while somebody else was faster. An unknown outcome is read back by the
- * commit's id before anything is tried again; without an answer to that it stays unknown.
+ * commit's id before anything is tried again; what can't be found out stays unknown, whatever ends the call.
  *
- * @param plan reads the state and says what to change; `undefined`: nothing to do
- * @returns the state after the change, or `undefined` when there was nothing to do
+ * @param plan reads the state and says what to change; `undefined`: nothing to do. `committed`: the head was moved by this
+ *   very call, and only what comes after the head may be missing
+ * @returns the state after the change, `undefined` where it was not told, or `unchanged`
  */
 export async function commitHead(
   context: Context,
   name: PromptName,
   act: Act,
   op: Operation,
-  plan: () => Promise<Change | undefined>,
+  plan: (committed: boolean) => Promise<Change | undefined>,
 ): Promise<HeadState | undefined | "unchanged"> {
   let committed = false;
-  for (let round = 0; ; round++) {
-    throwIfAborted(op.signal, "commit");
-    if (round > MAX_ROUNDS) throw tooBusy(name);
-    const change = await plan();
-    if (change === undefined) return committed ? undefined : "unchanged";
-    let outcome: Outcome;
-    try {
-      outcome = (await commitAll(context, act, [change], op))[0] as Outcome;
-      if (outcome.status === "failed") throw outcome.error;
-    } catch (error) {
-      if (!isRegistryError(error) || error.outcome !== "unknown") throw error;
-      committed ||= await wasCommitted(context, name, act.commit, op, error);
-      // The history proves the head, not the tombstones and documents that come after it: the next plan sees to those.
-      if (committed && change.remove === undefined && change.restore === undefined) return undefined;
-      continue;
+  let unknown: RegistryError | undefined;
+  let unknowns = 0;
+  try {
+    for (let round = 0; ; round++) {
+      throwIfAborted(op.signal, "commit");
+      if (round > MAX_ROUNDS) throw tooBusy(name);
+      const change = await plan(committed);
+      if (change === undefined) return committed ? undefined : "unchanged";
+      if (unknowns > MAX_UNKNOWN && unknown !== undefined) throw unknown;
+      let outcome: Outcome;
+      try {
+        outcome = (await commitAll(context, act, [change], op))[0] as Outcome;
+        if (outcome.status === "failed") throw outcome.error;
+      } catch (error) {
+        if (!isRegistryError(error) || error.outcome !== "unknown") throw error;
+        unknown = error;
+        unknowns++;
+        committed ||= await wasCommitted(context, name, act.commit, op, error);
+        // The history proves the head, not the tombstones and documents that come after it: the next plan sees to those.
+        if (committed && change.remove === undefined && change.restore === undefined) return undefined;
+        await backOff(unknowns);
+        continue;
+      }
+      if (outcome.status === "done") return outcome.head;
+      if (outcome.status === "exists") {
+        throw new RegistryError("CONFLICT", `${name}@${outcome.existing.version} is in the way`, {
+          name,
+          version: outcome.existing.version,
+        });
+      }
+      await backOff(round);
     }
-    if (outcome.status === "done") return outcome.head;
-    if (outcome.status === "exists") {
-      throw new RegistryError("CONFLICT", `${name}@${outcome.existing.version} is in the way`, {
-        name,
-        version: outcome.existing.version,
-      });
-    }
-    await backOff(round);
+  } catch (error) {
+    throw unknown ?? error;
   }
 }
 

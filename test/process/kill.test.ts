@@ -71,7 +71,8 @@ describe.each([
       ];
       for (let round = 0; round < 10 && done < kills; round++) {
         const at = `seed ${SEED}, set ${set}, round ${round}`;
-        const logs = await Promise.all(
+        // Settled first: no child may outlive the test because another one failed.
+        const settled = await Promise.allSettled(
           Array.from({ length: CHILDREN }, (_, i) =>
             untilKilled(
               {
@@ -85,6 +86,10 @@ describe.each([
             ),
           ),
         );
+        const logs = settled.map((one) => {
+          if (one.status === "rejected") throw one.reason;
+          return one.value;
+        });
         done += CHILDREN;
         const pending: Step[] = [];
         for (const log of logs) {

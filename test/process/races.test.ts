@@ -29,7 +29,7 @@ interface Setup {
 
 const setups: Setup[] = [
   { title: "hard links, symlinks", hardLinks: "auto", links: "symlink", versions: 200, bursts: 200, rounds: 60 },
-  { title: "neither", hardLinks: "never", links: "text", versions: 50, bursts: 40, rounds: 20 },
+  { title: "neither", hardLinks: "never", links: "text", versions: 50, bursts: 40, rounds: 60 },
 ];
 
 const textOf = (version: string, who: number | string) => `version ${version} by ${who}\n${"body ".repeat(200)}\n`;

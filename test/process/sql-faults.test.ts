@@ -198,7 +198,7 @@ else {
       [
         `select v.version from ${schema}.versions v where prompt_id = $1 and sort_key < $2 and tombstone = 0 order by sort_key desc limit 101`,
         ["1", "\u007f"],
-        /Index Scan Backward using versions_prompt_id_sort_key_key/,
+        /Index Scan Backward using versions_pkey/,
       ],
       [
         `select v.version from ${schema}.versions v where prompt_id = $1 and created_at is not null and (created_at, id) < ('~', 1) order by created_at desc, id desc limit 101`,

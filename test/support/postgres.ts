@@ -126,6 +126,9 @@ export async function startPostgres(settings: Readonly<Record<string, string>> =
     return true;
   }
 
+  // A test that never gets to its end must leave no server behind.
+  process.once("exit", () => child?.kill("SIGKILL"));
+
   const urlOf = (options: { readonly port?: number; readonly database?: string }) =>
     `postgres://postgres:${PASSWORD}@127.0.0.1:${options.port ?? port}/${options.database ?? "postgres"}`;
 

@@ -6,7 +6,7 @@ import { parseName } from "../../names.ts";
 import { commitOf, documentOf, headOf, tombstoneOf } from "../../testing/builders.ts";
 import type { FsOptions } from "./index.ts";
 import { nodeIo, watched } from "./io.ts";
-import { bench, tree } from "./testing.ts";
+import { bench, tree } from "./support.test.ts";
 
 const { path: newPath, open } = bench();
 const name = parseName("support/triage");

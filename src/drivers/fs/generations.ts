@@ -55,11 +55,22 @@ export function encodeGeneration({ record, commit, adds, base }: Generation): st
     ...(adds.length === 0 ? {} : { adds }),
     ...(base === undefined ? {} : { base }),
   };
-  return `${JSON.stringify(json)}\n`;
+  const text = JSON.stringify(json);
+  return `${text.slice(0, -1)},"digest":"sha256:${hash("sha256", text)}"}\n`;
+}
+
+const DIGEST = /,"digest":"sha256:([0-9a-f]{64})"\}\n$/;
+
+/** Whether the last field is the SHA-256 of the JSON without it: a flipped bit could move a label and still parse (I9). */
+function isWhole(text: string): boolean {
+  const match = DIGEST.exec(text.slice(-100));
+  if (match === null) return false;
+  return match[1] === hash("sha256", `${text.slice(0, text.length - match[0].length)}}`);
 }
 
 export function decodeGeneration(text: string, name: PromptName, number: number, where: string): Generation {
   const bad = (problem: string) => new RegistryError("CORRUPT", `${where} ${problem}`, { ...at(name), path: where });
+  if (!isWhole(text)) throw bad("does not match its digest; restore it from a copy of this folder");
   let value: unknown;
   try {
     value = JSON.parse(text);

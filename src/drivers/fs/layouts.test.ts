@@ -16,7 +16,7 @@ import { parseLabel, parseName } from "../../names.ts";
 import { parseVersion } from "../../semver.ts";
 import { commitOf, documentOf, headOf } from "../../testing/builders.ts";
 import { nodeIo, watched } from "./io.ts";
-import { bench, drop, tree } from "./testing.ts";
+import { bench, drop, tree } from "./support.test.ts";
 
 const { path: newPath, open } = bench();
 const AT = "2026-01-01T00:00:00.000Z";

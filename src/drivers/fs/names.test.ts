@@ -4,7 +4,7 @@ import { describe, expect, it } from "vitest";
 import type { StorageDriver } from "../../driver.ts";
 import { compareNames, parseName } from "../../names.ts";
 import { commitOf, documentOf } from "../../testing/builders.ts";
-import { bench, counting, drop, settle } from "./testing.ts";
+import { bench, counting, drop, settle } from "./support.test.ts";
 
 const { path: newPath, open } = bench();
 

@@ -5,7 +5,7 @@ import { encodeHead } from "../../head.ts";
 import type { Label, PromptName } from "../../names.ts";
 import { labelTarget } from "../../rules/latest.ts";
 import type { Version } from "../../semver.ts";
-import { discard, writeLoose } from "./create.ts";
+import { discard, writeLoose, writeTemp } from "./create.ts";
 import { errno, isErrno } from "./failure.ts";
 import type { Folder } from "./folder.ts";
 import { loadEntries } from "./generations.ts";
@@ -32,7 +32,8 @@ export function* showLink(store: Store, folder: Folder, file: string, target: st
       store.symlinks = false;
     }
   }
-  if (store.symlinks === false) temp = (yield* writeLoose(folder, target)).file;
+  // Synced, unlike a link: a stand-in that a power loss emptied would read as a prompt of its own.
+  if (store.symlinks === false) temp = (yield* writeTemp(folder, target, false)).file;
   try {
     yield* call("rename", `${folder.at}/${temp}`, `${folder.at}/${file}`);
   } catch (error) {

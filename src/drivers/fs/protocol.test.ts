@@ -16,7 +16,7 @@ import { parseName } from "../../names.ts";
 import { parseVersion } from "../../semver.ts";
 import { commitOf, documentOf } from "../../testing/builders.ts";
 import { nodeIo, watched } from "./io.ts";
-import { bench, counting, drop, settle, tree } from "./testing.ts";
+import { bench, counting, drop, settle, tree } from "./support.test.ts";
 
 const { path: newPath, open } = bench();
 

@@ -6,7 +6,7 @@ import type { Finding, FindingKind, RepairPlan } from "../../driver.ts";
 import { parseName } from "../../names.ts";
 import { PromptRegistry } from "../../registry.ts";
 import { parseVersion } from "../../semver.ts";
-import { age, bench, drop, tree } from "./testing.ts";
+import { age, bench, drop, tree } from "./support.test.ts";
 
 const { path: newPath, open } = bench();
 const AT = "2026-01-01T00:00:00.000Z";

@@ -162,7 +162,7 @@ function* put(statements: Statements, prompt: unknown, document: SealedDocument,
   if (tombstone && slot !== undefined && Number(slot.tombstone) === 1) return;
   const columns = slotColumns(document, tombstone);
   if (slot === undefined) yield* first(statements.addVersion, { prompt, ...columns });
-  else yield* all(statements.replaceVersion, { id: slot.id, ...columns });
+  else yield* all(statements.replaceVersion, { prompt, ...columns });
 }
 
 /** The state after documents were added, worked out from the state before: it saves looking a second time. */

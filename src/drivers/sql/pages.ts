@@ -41,7 +41,11 @@ export function* listPrompts(statements: Statements, query: ListQuery): Task<Pag
   const heads = query.include === "heads";
   const removed = query.includeRemoved === true;
   const { plain, heads: withHeads } = removed ? statements.namesRemoved : statements.names;
-  const rows = yield* all(heads ? withHeads : plain, { ...nameBounds(query), limit: query.limit + 1 });
+  const bare = !heads && !removed && (query.prefix ?? "") === "";
+  const rows = yield* all(bare ? statements.allNames : heads ? withHeads : plain, {
+    ...nameBounds(query),
+    limit: query.limit + 1,
+  });
   const more = rows.length > query.limit;
   const page = more ? rows.slice(0, query.limit) : rows;
   // Rows of names alone are entries already.

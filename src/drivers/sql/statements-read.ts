@@ -53,6 +53,17 @@ export function readStatements(builder: Builder) {
     readHead: done("read_head", withHead().where("p.name", "=", arg<string>("name")), "one"),
 
     names: { plain: names(false, false), heads: names(true, false) },
+    /** The commonest list: a bound above is a comparison for every row, and the query has a hundred. */
+    allNames: done(
+      "names_all",
+      db
+        .selectFrom("prompts as p")
+        .select("p.name")
+        .where("p.name", ">=", arg<string>("from"))
+        .where("p.live", "=", sql.lit(1))
+        .orderBy("p.name")
+        .limit(arg<number>("limit")),
+    ),
     namesRemoved: { plain: names(false, true), heads: names(true, true) },
     versions: versions(false),
     versionsRemoved: versions(true),

@@ -79,7 +79,8 @@ export function writeStatements(builder: Builder) {
           message: arg<string | null>("message"),
           content: arg<string>("content"),
         })
-        .where("id", "=", arg<number>("id")),
+        .where("prompt_id", "=", arg<number>("prompt"))
+        .where("sort_key", "=", arg<string>("sortKey")),
       "none",
     ),
     setHead: done(

@@ -250,7 +250,7 @@ async function open(
         // NORMAL may lose the last commits in a power cut (https://sqlite.org/pragma.html#pragma_synchronous).
         connection.exec("PRAGMA synchronous = FULL");
         connection.exec("PRAGMA foreign_keys = ON");
-        connection.exec("PRAGMA cache_size = -65536");
+        connection.exec("PRAGMA cache_size = -32768");
         connection.exec("PRAGMA trusted_schema = OFF");
         migrateSqlite(connection, location, readOnly);
       });

@@ -1,8 +1,8 @@
-/** What the tests of this folder share. */
+/** What the tests of this folder share. It is named as a test, as nothing of it belongs into the package. */
 import { mkdirSync, mkdtempSync, readdirSync, rmSync, statSync, symlinkSync, utimesSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
-import { afterAll } from "vitest";
+import { afterAll, expect, it } from "vitest";
 import type { StorageDriver } from "../../driver.ts";
 import { type FsOptions, fs } from "./index.ts";
 import { type CallName, type FsIo, nodeIo, watched } from "./io.ts";
@@ -62,4 +62,16 @@ export function settle(): Promise<void> {
 export function age(file: string, ms: number): void {
   const then = statSync(file).mtimeMs - ms;
   utimesSync(file, then / 1000, then / 1000);
+}
+
+// The other files import this one, and are not to run its test once more.
+if (expect.getState().testPath?.endsWith("support.test.ts") === true) {
+  it("counts both ways of calling", async () => {
+    const { io, calls, reset } = counting();
+    io.sync.lstat(tmpdir());
+    await io.async.lstat(tmpdir());
+    expect(calls).toEqual({ lstat: 2 });
+    reset();
+    expect(calls).toEqual({});
+  });
 }
