@@ -3,8 +3,9 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { trace as otel } from "@opentelemetry/api";
 import { describe, expect, it } from "vitest";
-import type { StorageDriver } from "../driver.ts";
+import type { Operation, StorageDriver } from "../driver.ts";
 import { memory } from "../drivers/memory.ts";
+import { RegistryError } from "../errors.ts";
 import type { PromptName } from "../names.ts";
 import { PromptRegistry } from "../registry.ts";
 import { commitOf, documentOf, fault, seedPrompts } from "../testing/index.ts";
@@ -85,6 +86,102 @@ describe("mirror", () => {
     await two.caughtUp();
     await two.close();
     expect(copied).toEqual(["b"]);
+  });
+});
+
+describe("mirror: what can't go on as before", () => {
+  const until = async (is: () => boolean) => {
+    for (let i = 0; i < 500 && !is(); i++) await new Promise((resolve) => setTimeout(resolve, 2));
+    expect(is()).toBe(true);
+  };
+
+  it.each(["HISTORY_REWRITTEN", "INVALID"] as const)("a cursor refused with %s leads to a comparison", async (code) => {
+    const main = memory();
+    await seedPrompts(new PromptRegistry(main), { a: { "1.0.0": "" }, b: { "1.0.0": "" } });
+    const inner: StorageDriver = {
+      ...main,
+      changes: async (query, op) => {
+        if (query.cursor === "old") throw new RegistryError(code, "refused");
+        return main.changes(query, op);
+      },
+    };
+    const saved: string[] = [];
+    const cursor = { load: async () => "old", save: async (c: string) => void saved.push(c) };
+    const target = memory();
+    const driver = mirror(target, { cursor, retryDelay: 1 })(inner);
+    await until(() => saved.length > 0);
+    expect((await target.listPrompts({ limit: 10 })).items.map((p) => p.name)).toEqual(["a", "b"]);
+    expect(saved).not.toContain("old");
+    expect((await driver.check()).ok).toBe(true);
+    await driver.close();
+  });
+
+  it("tells of a prompt in conflict, copies the others, and keeps no place beyond it", async () => {
+    const [main, target] = [memory(), memory()];
+    await seedPrompts(new PromptRegistry(target), { b: { "1.0.0": "theirs\n" } });
+    await seedPrompts(new PromptRegistry(main), { a: { "1.0.0": "" }, b: { "1.0.0": "mine\n" }, c: { "1.0.0": "" } });
+    const saved: string[] = [];
+    const cursor = { load: async () => undefined, save: async (c: string) => void saved.push(c) };
+    const driver = mirror(target, { cursor, retryDelay: 1 })(main);
+    await driver.caughtUp();
+    const copy = new PromptRegistry(target);
+    await copy.getPrompts(["a", "c"]);
+    expect((await copy.getPrompt("b")).text).toBe("theirs\n");
+    const { failed, problem, problems } = driver.mirrorStats;
+    expect(failed).toBeGreaterThan(0);
+    expect(problem).toMatch(/^b: /);
+    expect(Object.keys(problems)).toEqual(["b"]);
+    expect(saved).toEqual([]);
+    const health = await driver.check();
+    expect(health.ok).toBe(false);
+    expect(health.checks.find((c) => c.name === "mirror")?.detail).toContain("b: ");
+    // Whoever resolves it is done: it is tried again.
+    await copy.deletePrompt("b");
+    await new PromptRegistry(driver).deletePrompt("b");
+    await target.close();
+    await driver.close();
+  });
+
+  it("a problem of one prompt ends when it can be copied", async () => {
+    let isOk = false;
+    const copy: CopyPrompt = async (_f, _t, name) => {
+      if (name === "a" && !isOk) throw new RegistryError("CORRUPT", "damaged");
+    };
+    const driver = mirror(memory(), { copy, retryDelay: 1, poll: 0 })(memory());
+    const registry = new PromptRegistry(driver);
+    await registry.storePrompts(["a", "b"].map((name) => ({ name, version: "1.0.0", text: "" })));
+    await until(() => driver.mirrorStats.copied === 1 && driver.mirrorStats.pending === 0);
+    expect(driver.mirrorStats.problems).toEqual({ a: "damaged" });
+    isOk = true;
+    await until(() => driver.mirrorStats.problem === undefined);
+    expect((await driver.check()).ok).toBe(true);
+    await registry.close();
+  });
+
+  it("reads what the main storage says now", async () => {
+    const main = memory();
+    const asked = new Set<boolean | undefined>();
+    const noting = (op: Operation | undefined) => {
+      asked.add(op?.fresh);
+      return op;
+    };
+    const inner: StorageDriver = {
+      ...main,
+      peek: () => {
+        throw new Error("a peek is not fresh");
+      },
+      read: (asks, op) => main.read(asks, noting(op)),
+      listPrompts: (query, op) => main.listPrompts(query, noting(op)),
+      listVersions: (name, query, op) => main.listVersions(name, query, noting(op)),
+      history: (name, query, op) => main.history(name, query, noting(op)),
+      changes: (query, op) => main.changes(query, noting(op)),
+    };
+    await seedPrompts(new PromptRegistry(main), { a: { "1.0.0": "" } });
+    const driver = mirror(memory(), {})(inner);
+    await driver.caughtUp();
+    expect(driver.mirrorStats.copied).toBe(1);
+    expect([...asked]).toEqual([true]);
+    await driver.close();
   });
 });
 

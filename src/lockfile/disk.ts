@@ -1,6 +1,7 @@
 import { randomBytes } from "node:crypto";
 import { lstat, mkdir, open, readdir, readFile, rename, rm, rmdir, stat } from "node:fs/promises";
-import { dirname, join } from "node:path";
+import { basename, dirname, join } from "node:path";
+import { HEAD_FILE, HEADS_DIR, LATEST_FILE } from "../drivers/fs/layout.ts";
 import { isRegistryError, RegistryError, show } from "../errors.ts";
 import { isName, type PromptName } from "../names.ts";
 import { isVersion, type Version } from "../semver.ts";
@@ -41,13 +42,6 @@ function diskError(error: unknown, path: string): RegistryError {
   return new RegistryError(kind, `${show(path)}: ${message}`, { path, cause: error });
 }
 
-interface MaterializedFile {
-  readonly name: PromptName;
-  readonly version: Version;
-  /** Relative to the folder, with `/`. */
-  readonly file: string;
-}
-
 /** `support/triage/v1.2.0.md`: the layout of a folder storage, so that one can serve it. */
 function materializedPath(name: PromptName, version: Version): string {
   return `${name}/v${version}.md`;
@@ -55,29 +49,78 @@ function materializedPath(name: PromptName, version: Version): string {
 
 const FILE = /^v(.+)\.md$/;
 
-/** The documents in a materialized folder; links are not followed, and what is something else is left alone. */
-async function listMaterialized(folder: string): Promise<MaterializedFile[]> {
-  const found: MaterializedFile[] = [];
-  async function walk(below: string): Promise<void> {
-    const entries = await readdir(join(folder, below), { withFileTypes: true }).catch((error: unknown) => {
-      if ((error as NodeJS.ErrnoException).code === "ENOENT") return [];
-      throw diskError(error, join(folder, below));
-    });
-    for (const entry of entries) {
-      const path = below === "" ? entry.name : `${below}/${entry.name}`;
-      const version = FILE.exec(entry.name)?.[1];
-      if (entry.isDirectory()) await walk(path);
-      else if (entry.isFile() && version !== undefined && isVersion(version) && isName(below)) {
-        found.push({ name: below, version, file: path });
-      }
-    }
+function isMaterializedPath(file: string): boolean {
+  const version = FILE.exec(basename(file))?.[1];
+  return version !== undefined && isVersion(version) && isName(dirname(file));
+}
+
+/** Lists what was put into the folder, so that nothing else is ever removed from it. */
+const MARKER_FILE = ".prompts-materialized.json";
+const MARKER_FORMAT = "prompts-materialized";
+
+/** @returns the files, relative to the folder; `undefined` where the folder is not one of ours */
+async function readMarker(folder: string): Promise<Set<string> | undefined> {
+  const path = join(folder, MARKER_FILE);
+  const text = await readText(path);
+  if (text === undefined) return undefined;
+  const bad = (cause?: unknown) =>
+    new RegistryError("INVALID", `${show(path)} is damaged; delete the folder and install again`, { path, cause });
+  let json: { format?: unknown; version?: unknown; files?: unknown } | null;
+  try {
+    json = JSON.parse(text);
+  } catch (error) {
+    throw bad(error);
   }
-  await walk("");
-  return found;
+  if (json?.format !== MARKER_FORMAT || json.version !== 1 || !Array.isArray(json.files)) throw bad();
+  // It may come from anywhere: what is no path of a document could lie outside of the folder.
+  if (!json.files.every((file) => typeof file === "string" && isMaterializedPath(file))) throw bad();
+  return new Set(json.files as string[]);
+}
+
+async function writeMarker(folder: string, files: ReadonlySet<string>): Promise<void> {
+  const json = { format: MARKER_FORMAT, version: 1, files: [...files].sort() };
+  const text = `${JSON.stringify(json, undefined, 2)}\n`;
+  const path = join(folder, MARKER_FILE);
+  if ((await readText(path)) !== text) await writeWhole(path, text);
+}
+
+const REGISTRY_FILES: ReadonlySet<string> = new Set([LATEST_FILE, HEAD_FILE, HEADS_DIR]);
+
+/** The first thing in a folder that belongs to a registry, or could. */
+async function findForeign(folder: string, below = ""): Promise<string | undefined> {
+  const entries = await readdir(join(folder, below), { withFileTypes: true }).catch((error: unknown) => {
+    if ((error as NodeJS.ErrnoException).code === "ENOENT") return [];
+    throw diskError(error, join(folder, below));
+  });
+  for (const entry of entries) {
+    const path = below === "" ? entry.name : `${below}/${entry.name}`;
+    if (REGISTRY_FILES.has(entry.name) || (!entry.isDirectory() && isMaterializedPath(path))) return path;
+    // Hidden folders are nobody's prompts.
+    const found = entry.isDirectory() && !entry.name.startsWith(".") ? await findForeign(folder, path) : undefined;
+    if (found !== undefined) return found;
+  }
+  return undefined;
+}
+
+/**
+ * @returns what an earlier run put into the folder
+ * @throws RegistryError INVALID for no folder, and for one in which somebody else keeps prompts
+ */
+export async function requireOurs(folder: string): Promise<Set<string>> {
+  await requireFolder(folder);
+  const ours = await readMarker(folder);
+  if (ours !== undefined) return ours;
+  const foreign = await findForeign(folder);
+  if (foreign === undefined) return new Set();
+  throw new RegistryError(
+    "INVALID",
+    `${show(folder)} holds prompts that were not materialized there (${show(foreign)}); choose an empty folder`,
+    { path: folder },
+  );
 }
 
 /** Removes a document and the folders that it leaves empty. */
-async function removeMaterialized(folder: string, { file }: MaterializedFile): Promise<void> {
+async function removeMaterialized(folder: string, file: string): Promise<void> {
   await rm(join(folder, file), { force: true });
   for (let below = dirname(file); below !== "."; below = dirname(below)) {
     try {
@@ -106,21 +149,20 @@ async function refuseLinks(folder: string, file: string): Promise<void> {
   }
 }
 
-/** Makes the folder hold these texts and no others; files that are no documents are left alone. */
+/**
+ * Makes the folder hold these texts and none of those that an earlier run put there; whatever else is in it is left alone.
+ *
+ * @throws RegistryError INVALID for a folder in which somebody else keeps prompts, and for a file that is in the way
+ */
 export async function materializeInto(
   folder: string,
   prompts: readonly { readonly name: PromptName; readonly version: Version; readonly text: string }[],
   dryRun: boolean,
 ): Promise<{ written: string[]; removed: string[] }> {
-  await requireFolder(folder);
+  const ours = await requireOurs(folder);
   const wanted = new Map(prompts.map((p) => [materializedPath(p.name, p.version), p.text]));
-  const removed: string[] = [];
-  for (const found of await listMaterialized(folder)) {
-    if (wanted.has(found.file)) continue;
-    removed.push(found.file);
-    if (!dryRun) await removeMaterialized(folder, found);
-  }
-  const written: string[] = [];
+  const written = new Map<string, string>();
+  const kept = new Set<string>();
   for (const [file, text] of wanted) {
     const path = join(folder, file);
     const there = await readFile(path).catch((error: unknown) => {
@@ -128,11 +170,26 @@ export async function materializeInto(
       if (code === "ENOENT" || code === "ENOTDIR") return undefined;
       throw diskError(error, path);
     });
-    if (there?.equals(Buffer.from(text))) continue;
-    written.push(file);
-    if (dryRun) continue;
-    await refuseLinks(folder, file);
-    await writeWhole(path, text);
+    if (there?.equals(Buffer.from(text))) {
+      if (ours.has(file)) kept.add(file);
+      continue;
+    }
+    if (there !== undefined && !ours.has(file)) {
+      throw new RegistryError("INVALID", `${show(path)} is in the way: it was not materialized there`, { path });
+    }
+    written.set(file, text);
   }
-  return { written, removed };
+  const removed: string[] = [];
+  for (const file of ours) {
+    if (!wanted.has(file) && (await lstat(join(folder, file)).catch(() => undefined)) !== undefined) removed.push(file);
+  }
+  if (!dryRun) {
+    for (const file of [...written.keys(), ...removed]) await refuseLinks(folder, file);
+    // First, so that a crash leaves nothing that the next run would not know as its own.
+    if (written.size > 0) await writeMarker(folder, new Set([...ours, ...written.keys()]));
+    for (const [file, text] of written) await writeWhole(join(folder, file), text);
+    for (const file of removed) await removeMaterialized(folder, file);
+    await writeMarker(folder, new Set([...kept, ...written.keys()]));
+  }
+  return { written: [...written.keys()], removed };
 }

@@ -3,7 +3,7 @@ import { isRegistryError, RegistryError } from "../errors.ts";
 import { formatSelector, type PromptName, parseName } from "../names.ts";
 import type { PromptRegistry } from "../registry.ts";
 import { compareVersions, type Version } from "../semver.ts";
-import { materializeInto, readText, writeWhole } from "./disk.ts";
+import { materializeInto, readText, requireOurs, writeWhole } from "./disk.ts";
 import {
   formatLockfile,
   LOCK_FILE,
@@ -256,12 +256,13 @@ async function finish(
       ...(to === undefined ? {} : { to: to.version }),
     });
   }
+  const folder = materialize === false ? undefined : resolve(cwd, materialize);
+  if (folder !== undefined) await requireOurs(folder);
   const path = join(cwd, LOCK_FILE);
   const text = formatLockfile(lock);
   if (!dryRun && options.frozen !== true && (await readText(path)) !== text) await writeWhole(path, text);
   const report = { dryRun, lock, changes };
-  if (materialize === false) return { ...report, written: [], removed: [] };
-  const folder = resolve(cwd, materialize);
+  if (folder === undefined) return { ...report, written: [], removed: [] };
   return {
     ...report,
     folder,

@@ -2,8 +2,9 @@ import { canonicalSeal, type Digest, openDocument } from "../document.ts";
 import { isRegistryError, RegistryError } from "../errors.ts";
 import { formatSelector, type PromptName, type Selector } from "../names.ts";
 import type { Prompt } from "../registry/prompt.ts";
-import type { PromptRegistry } from "../registry.ts";
+import { PromptRegistry } from "../registry.ts";
 import { maxSatisfying, type Version } from "../semver.ts";
+import { freshly } from "../transfer/fresh.ts";
 import type { LockedPrompt, Lockfile, PromptsFile } from "./files.ts";
 
 /** One way in which files, lock and registry disagree. */
@@ -78,7 +79,7 @@ export async function readVersion(
   options: LockOptions,
 ): Promise<{ readonly text: string; readonly digest: Digest }> {
   const op = options.signal === undefined ? {} : { signal: options.signal };
-  const [answer] = await registry.driver.read([{ name, selector: { kind: "version", version } }], op);
+  const [answer] = await freshly(registry.driver).read([{ name, selector: { kind: "version", version } }], op);
   if (answer?.status !== "found") {
     const why = answer?.status === "removed" ? "was removed" : "is not in the registry";
     throw new RegistryError("NOT_FOUND", `${name}@${version} ${why}`, { name, version });
@@ -95,7 +96,9 @@ export async function resolveNow(
   selector: Selector,
   options: LockOptions,
 ): Promise<ResolvedPrompt> {
-  const prompt: Prompt = await registry.getPrompt(`${name}@${formatSelector(selector)}`, options);
+  // What is locked stays, so it is not taken from what a cache remembers, or what a fallback has.
+  const asking = new PromptRegistry(freshly(registry.driver));
+  const prompt: Prompt = await asking.getPrompt(`${name}@${formatSelector(selector)}`, options);
   const { text, digest } = await readVersion(registry, name, prompt.version, options);
   return { name, locked: { selector: formatSelector(selector), version: prompt.version, digest }, text };
 }

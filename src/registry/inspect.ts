@@ -1,5 +1,5 @@
 import { openStored } from "../document.ts";
-import type { Finding, FindingKind, HeadState, HistoryEntry, Operation, ReadAnswer } from "../driver.ts";
+import type { Finding, FindingKind, HeadState, HistoryEntry, Operation, ReadAnswer, RepairPlan } from "../driver.ts";
 import { isRegistryError, RegistryError, show } from "../errors.ts";
 import { type PromptName, parseLabel, parseName } from "../names.ts";
 import { selectedAt } from "../rules/time.ts";
@@ -65,7 +65,7 @@ async function verifyPrompt(
 ): Promise<boolean> {
   // The head first: what it points at is there already when the versions are listed.
   const state = await headOrProblem(context, name, op, report.problems);
-  const versions = (await allVersions(context, name, op, true)).map((e) => e.version);
+  const versions = await versionsOrNone(context, name, op, state === "damaged");
   const live = new Set<Version>();
   for (const version of versions) {
     try {
@@ -95,6 +95,21 @@ async function verifyPrompt(
   return versions.length > 0 || state !== undefined;
 }
 
+/** Where the head tells which versions are removed, nothing can be listed while it is damaged. */
+async function versionsOrNone(
+  context: Context,
+  name: PromptName,
+  op: Operation,
+  isDamaged: boolean,
+): Promise<Version[]> {
+  try {
+    return (await allVersions(context, name, op, true)).map((e) => e.version);
+  } catch (error) {
+    if (isDamaged && isRegistryError(error, "CORRUPT")) return [];
+    throw error;
+  }
+}
+
 /** `damaged`: it is there and can't be read, which is listed; the prompt's versions are looked at all the same. */
 async function headOrProblem(
   context: Context,
@@ -106,7 +121,7 @@ async function headOrProblem(
     return await readHead(context, name, op);
   } catch (error) {
     if (!isRegistryError(error, "CORRUPT")) throw error;
-    problems.push({ kind: "corrupt", name, detail: error.message, repaired: false });
+    problems.push({ kind: "head", name, detail: error.message, repaired: false });
     return "damaged";
   }
 }
@@ -151,7 +166,8 @@ export async function doctor(context: Context, options: DoctorOptions): Promise<
   const op = freshOperation(options);
   const repair = options.fix === true ? SAFE : options.fix === false || options.fix === undefined ? [] : options.fix;
   const name = options.name === undefined ? undefined : parseName(options.name);
-  const { findings } = await context.driver.repair(
+  const findings = await repairs(
+    context,
     {
       repair,
       at: act.at,
@@ -165,6 +181,17 @@ export async function doctor(context: Context, options: DoctorOptions): Promise<
   const seen = new Set(findings.map((f) => `${f.kind} ${f.name}@${f.version}`));
   const all = [...findings, ...problems.filter((p) => !seen.has(`${p.kind} ${p.name}@${p.version}`))];
   return { ok: all.every((f) => f.repaired), findings: all };
+}
+
+/** What can't be repaired, since a head can't be read, is a finding like others: `verify` goes on from there. */
+async function repairs(context: Context, plan: RepairPlan, op: Operation): Promise<readonly Finding[]> {
+  try {
+    return (await context.driver.repair(plan, op)).findings;
+  } catch (error) {
+    if (!isRegistryError(error, "CORRUPT")) throw error;
+    const name = error.context.name as PromptName | undefined;
+    return [{ kind: "head", detail: error.message, repaired: false, ...(name === undefined ? {} : { name }) }];
+  }
 }
 
 /** What `name@label` or `name` (latest) selected at an instant; `undefined`: nothing. */

@@ -55,13 +55,13 @@ export async function applyPrompt(
   let state = before;
   let plan = planTransfer(source.state, state, planOptions);
   if (options.dryRun || isEmptyPlan(plan)) return { plan, done: plan };
-  const first = plan;
-  const written = { name, add: [] as TransferPlan["add"][number][] };
+  const written = { add: [] as TransferPlan["add"][number][] };
   const kept = new Map<Version, SealedDocument>();
   const additions = new Map(plan.add.map((slot) => [slot.version, slot]));
   const wanted = new Set([...plan.add, ...plan.remove, ...plan.restore].map((slot) => slot.version));
   let ready: SealedDocument[] = [];
   let bytes = 0;
+  let moved = false;
   for await (const document of source.texts(wanted)) {
     const slot = additions.get(document.version);
     if (slot === undefined) {
@@ -69,8 +69,9 @@ export async function applyPrompt(
       continue;
     }
     if (ready.length > 0 && (bytes + slot.size > COMMIT_BYTES || ready.length >= MAX_COMMIT_DOCUMENTS)) {
-      await addEarly(committer, name, ready);
-      written.add.push(...ready.map((d) => additions.get(d.version) as TransferPlan["add"][number]));
+      const added = await addEarly(committer, name, ready);
+      written.add.push(...added.map((d) => additions.get(d.version) as TransferPlan["add"][number]));
+      if (added.length < ready.length) moved = true;
       ready = [];
       bytes = 0;
     }
@@ -79,35 +80,53 @@ export async function applyPrompt(
   }
   for (const document of ready) kept.set(document.version, document);
   const early = new Set(written.add.map((slot) => slot.version));
-  let final: TransferPlan = { ...plan, add: plan.add.filter((slot) => !early.has(slot.version)) };
+  const lookAgain = async () => {
+    state = await readState(target, name, { op: options.op });
+    plan = planTransfer(source.state, state, planOptions);
+    return plan;
+  };
+  // A head must not point to what somebody else put there, or nobody did.
+  let final: TransferPlan = moved
+    ? await lookAgain()
+    : { ...plan, add: plan.add.filter((slot) => !early.has(slot.version)) };
   let tries = 0;
   for (let round = 0; ; round++) {
-    if (isEmptyPlan(final)) return { plan: first, done: { ...final, add: written.add } };
+    // A plan that became impossible meanwhile says why; what was written is still written.
+    if (isEmptyPlan(final)) return { plan, done: { ...final, add: written.add } };
     const outcome = await committer.commit(changeOf(final, state, kept));
     if (outcome.status === "done") {
-      return { plan: first, done: { ...final, add: [...written.add, ...final.add] } };
+      return { plan, done: { ...final, add: [...written.add, ...final.add] } };
     }
     if (outcome.status === "failed" && outcome.error.outcome === "final") throw outcome.error;
     if (outcome.status === "failed" && ++tries >= MAX_TRIES) throw outcome.error;
     if (round >= MAX_ROUNDS) throw busy(name);
     await backOff(round);
     throwIfAborted(options.op.signal, "copy");
-    state = await readState(target, name, { op: options.op });
-    plan = planTransfer(source.state, state, planOptions);
-    // A plan that became impossible meanwhile says why; what was written is still written.
-    if (plan.conflicts.length > first.conflicts.length) return { plan, done: { ...written, remove: [], restore: [] } };
-    final = plan;
+    final = await lookAgain();
   }
 }
 
-async function addEarly(committer: Committer, name: PromptName, documents: readonly SealedDocument[]): Promise<void> {
+/** @returns the documents that were surely written here and now; for the others the target has to be looked at again */
+async function addEarly(
+  committer: Committer,
+  name: PromptName,
+  documents: readonly SealedDocument[],
+): Promise<readonly SealedDocument[]> {
   // One by one where somebody else is adding the same: the last look decides what that means.
   const outcome = await committer.commit({ name, add: documents });
-  if (outcome.status === "done") return;
+  if (outcome.status === "done") return documents;
+  const added: SealedDocument[] = [];
   for (const document of documents) {
-    const single = await committer.commit({ name, add: [document] });
-    if (single.status === "failed" && single.error.outcome === "final") throw single.error;
+    for (let tries = 1; ; tries++) {
+      const single = await committer.commit({ name, add: [document] });
+      if (single.status === "done") added.push(document);
+      if (single.status !== "failed") break;
+      // Its text is not held any longer than this, so it can't be left for later.
+      if (single.error.outcome === "final" || tries >= MAX_TRIES) throw single.error;
+      await backOff(tries);
+    }
   }
+  return added;
 }
 
 function changeOf(plan: TransferPlan, target: PromptState, texts: ReadonlyMap<Version, SealedDocument>): Change {

@@ -3,6 +3,7 @@ import { isRegistryError, RegistryError, throwIfAborted } from "../errors.ts";
 import { type PromptName, parseName, parsePrefix } from "../names.ts";
 import { applyPrompt, Committer, textsOf } from "./apply.ts";
 import { forEachOf } from "./flow.ts";
+import { freshly } from "./fresh.ts";
 import { manifestOf } from "./manifest.ts";
 import { changedNames, countNames, listNames } from "./names.ts";
 import type { TransferPlan } from "./plan.ts";
@@ -67,15 +68,18 @@ export function copyPrompt(
  * console.log(report.added, report.conflicts);
  */
 export async function copyStorage(
-  from: StorageDriver,
-  to: StorageDriver,
+  source: StorageDriver,
+  target: StorageDriver,
   options: CopyOptions = {},
 ): Promise<TransferReport> {
+  const [from, to] = [freshly(source), freshly(target)];
   const { dryRun = false, concurrency = DEFAULT_CONCURRENCY, onProgress, author } = options;
   const op = operationOf(options);
   requireWritable(to, dryRun);
-  const cursor = await feedCursor(from, op);
-  const selection = await select(from, options, op);
+  const { since } = options;
+  const changed = since === undefined ? undefined : await changedNames(from, since, op);
+  const cursor = changed === undefined ? await feedCursor(from, op) : changed.cursor;
+  const selection = select(from, options, changed?.names, op);
   const total = onProgress === undefined ? undefined : await countNames(selection());
   let done = 0;
   const tally = new Tally(dryRun);
@@ -84,25 +88,30 @@ export async function copyStorage(
   await forEachOf(selection(), concurrency, async (name) => {
     throwIfAborted(op.signal, "copy");
     await guarded(tally, name, async () => {
-      const [state, target] = await Promise.all([
+      const [state, before] = await Promise.all([
         readState(from, name, { keep: KEEP, op }),
         readState(to, name, { op }),
       ]);
-      const source = { state, texts: textsOf(from, state, op) };
-      const applied = await applyPrompt(source, to, target, committer, { dryRun, op });
+      const applied = await applyPrompt({ state, texts: textsOf(from, state, op) }, to, before, committer, {
+        dryRun,
+        op,
+      });
       tally.done(applied.done);
       return { plans: [applied.plan], changed: changes(applied.done) };
     });
     onProgress?.({ phase: "copy", done: ++done, ...(total === undefined ? {} : { total }), name });
   });
-  if (dryRun || options.verify === false) return tally.report(undefined, cursor);
+  // What failed, or was only looked at, must be seen again.
+  const told = (report: TransferReport): TransferReport => {
+    const next = report.ok && !dryRun ? cursor : since;
+    return next === undefined ? report : { ...report, cursor: next };
+  };
+  if (dryRun || options.verify === false) return told(tally.report());
   const manifest = (driver: StorageDriver) =>
     manifestOf(driver, { ...manifestOptions(options, op), names: selection() });
-  const target =
-    options.names === undefined && options.since === undefined
-      ? manifestOf(to, manifestOptions(options, op))
-      : manifest(to);
-  return tally.report(await compareManifests(manifest(from), target, onProgress, total), cursor);
+  const copied =
+    options.names === undefined && since === undefined ? manifestOf(to, manifestOptions(options, op)) : manifest(to);
+  return told(tally.report(await compareManifests(manifest(from), copied, onProgress, total)));
 }
 
 /** Runs the work on one prompt; what is this prompt's own fault goes to the report and the others go on. */
@@ -165,14 +174,18 @@ async function feedCursor(driver: StorageDriver, op: Operation): Promise<Cursor 
 type Names = () => AsyncIterable<PromptName>;
 
 /** Names in byte order, to be gone through several times. */
-async function select(driver: StorageDriver, options: CopyOptions, op: Operation): Promise<Names> {
+function select(
+  driver: StorageDriver,
+  options: CopyOptions,
+  changed: readonly PromptName[] | undefined,
+  op: Operation,
+): Names {
   const prefix = options.prefix === undefined ? "" : parsePrefix(options.prefix);
   const listed = options.names?.map(parseName);
-  const changed = options.since === undefined ? undefined : (await changedNames(driver, options.since, op)).names;
   if (listed === undefined && changed === undefined) return () => listNames(driver, { prefix, op });
-  const wanted = new Set(listed ?? changed);
-  const names = [...wanted]
-    .filter((n) => n.startsWith(prefix) && (changed === undefined || changed.includes(n)))
+  const moved = changed === undefined ? undefined : new Set(changed);
+  const names = [...new Set(listed ?? changed)]
+    .filter((n) => n.startsWith(prefix) && (moved === undefined || moved.has(n)))
     .sort();
   return async function* () {
     yield* names;

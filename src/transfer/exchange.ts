@@ -2,9 +2,10 @@ import { sealDocument } from "../document.ts";
 import { isRegistryError, type RegistryError, throwIfAborted } from "../errors.ts";
 import { parseName } from "../names.ts";
 import type { StoreRequest } from "../registry/request.ts";
-import type { PromptRegistry } from "../registry.ts";
+import { PromptRegistry } from "../registry.ts";
 import { parseVersion } from "../semver.ts";
 import type { ExportablePrompt, ExportResult, ImportedPrompt, PromptFormat } from "./formats/format.ts";
+import { freshly } from "./fresh.ts";
 
 export interface ImportOptions {
   /** Move the labels that the other side has. Default `false`: an import moves no pointers. */
@@ -104,10 +105,11 @@ export interface ExportOptions {
  * const { files, lost } = await exportPrompts(registry, langfuse, { versions: "all" });
  */
 export async function exportPrompts(
-  registry: PromptRegistry,
+  from: PromptRegistry,
   format: PromptFormat,
   options: ExportOptions = {},
 ): Promise<ExportResult> {
+  const registry = new PromptRegistry(freshly(from.driver));
   const prompts: ExportablePrompt[] = [];
   const how = options.signal === undefined ? {} : { signal: options.signal };
   const status = new Set<string>();

@@ -6,6 +6,7 @@ import { headToJson } from "../head.ts";
 import { type Label, type PromptName, parsePrefix } from "../names.ts";
 import type { Version } from "../semver.ts";
 import { mapOrdered } from "./flow.ts";
+import { freshly } from "./fresh.ts";
 import { listNames } from "./names.ts";
 import { type PromptState, readState } from "./state.ts";
 
@@ -54,9 +55,10 @@ export interface ManifestOptions {
  * for await (const prompt of manifestOf(driver)) process.stdout.write(`${manifestLine(prompt)}\n`);
  */
 export async function* manifestOf(
-  driver: StorageDriver,
+  storage: StorageDriver,
   options: ManifestOptions = {},
 ): AsyncGenerator<PromptManifest, void, undefined> {
+  const driver = freshly(storage);
   const op = options.signal === undefined ? {} : { signal: options.signal };
   const prefix = options.prefix === undefined ? undefined : parsePrefix(options.prefix);
   const names = options.names ?? listNames(driver, { prefix, op });

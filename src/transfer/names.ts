@@ -33,6 +33,8 @@ export async function countNames(names: AsyncIterable<PromptName>): Promise<numb
   return count;
 }
 
+const MAX_EMPTY_PAGES = 10_000;
+
 /**
  * The names that may have changed since a cursor of the feed, each once, and the cursor of the end.
  *
@@ -45,13 +47,15 @@ export async function changedNames(
 ): Promise<{ readonly names: readonly PromptName[]; readonly cursor: Cursor }> {
   const names = new Set<PromptName>();
   let cursor = since;
+  let empty = 0;
   for (;;) {
     const page = await driver.changes({ cursor, limit: 1000 }, op);
     for (const { name } of page.items) names.add(name);
     const next = page.cursor ?? cursor;
-    // An empty page with a cursor that moved may have more behind it.
-    if (page.items.length === 0 && next === cursor) return { names: [...names].sort(), cursor };
+    // An empty page with a cursor that moved may have more behind it: a layer left out what is not its own.
+    empty = page.items.length === 0 ? empty + 1 : 0;
+    // A feed that never stands still ends here all the same; what comes later is behind the cursor.
+    if (empty > 0 && (next === cursor || empty > MAX_EMPTY_PAGES)) return { names: [...names].sort(), cursor: next };
     cursor = next;
-    if (page.items.length === 0) return { names: [...names].sort(), cursor };
   }
 }

@@ -83,6 +83,12 @@ export function planTransfer(source: PromptState, target: PromptState, options: 
       else if (target.head.yanked[version]?.removed !== true) conflicts.push(removalUnclear(name, version));
     }
   }
+  for (const { what, version } of pointersOf(source)) {
+    if (isLive(source, version) || isLive(target, version)) continue;
+    if (failures.some((f) => f.version === version)) continue;
+    const detail = `${what} of ${name} points to ${version}, which is no stored version; set it anew at the source`;
+    failures.push({ version, error: new RegistryError("CORRUPT", detail, { name, version }) });
+  }
   if (conflicts.length > 0) return { name, add: [], remove: [], restore: [], relation, conflicts, failures };
   // Damage may hide a part of the history; the head is left alone anyway.
   const told = source.damaged.length === 0 || !isBlank(source);
@@ -108,6 +114,15 @@ export function planTransfer(source: PromptState, target: PromptState, options: 
 /** Whether a plan asks for any write. */
 export function isEmptyPlan(plan: TransferPlan): boolean {
   return plan.add.length + plan.remove.length + plan.restore.length === 0 && plan.head === undefined;
+}
+
+function pointersOf({ head }: PromptState): { readonly what: string; readonly version: Version }[] {
+  const labels = Object.entries(head.labels).map(([label, version]) => ({ what: `the label ${label}`, version }));
+  return head.pin === undefined ? labels : [...labels, { what: "the pin", version: head.pin }];
+}
+
+function isLive(state: PromptState, version: Version): boolean {
+  return state.slots.get(version)?.kind === "document";
 }
 
 function contentOf(slot: Slot): string {

@@ -68,7 +68,10 @@ export interface TransferReport {
   readonly conflictCount: number;
   readonly failures: readonly TransferFailure[];
   readonly failureCount: number;
-  /** Where the source's feed stood before the first read: `since` of the next, incremental run. */
+  /**
+   * `since` of the next, incremental run: where the source's feed stood before the first read. Where not all is `ok`, and
+   * in a dry run, that is the `since` of this run, or absent, so that what failed is seen again.
+   */
   readonly cursor?: Cursor;
   readonly verify?: VerifyCounts;
 }
@@ -127,13 +130,12 @@ export class Tally {
     }
   }
 
-  report(verify?: VerifyCounts, cursor?: Cursor): TransferReport {
+  report(verify?: VerifyCounts): TransferReport {
     const report = this.#report;
     const ok = report.conflictCount === 0 && report.failureCount === 0 && (verify === undefined || verify.ok);
     return {
       ...report,
       ok,
-      ...(cursor === undefined ? {} : { cursor }),
       ...(verify === undefined ? {} : { verify }),
     };
   }

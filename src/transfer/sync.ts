@@ -12,6 +12,7 @@ import {
   type TransferOptions,
 } from "./copy.ts";
 import { forEachOf, merge } from "./flow.ts";
+import { freshly } from "./fresh.ts";
 import { manifestOf } from "./manifest.ts";
 import { countNames, listNames } from "./names.ts";
 import { planTransfer } from "./plan.ts";
@@ -43,10 +44,11 @@ const KEEP = 2 * 2 ** 20;
  * const { conflicts } = await syncStorages(laptop, server);
  */
 export async function syncStorages(
-  first: StorageDriver,
-  second: StorageDriver,
+  one: StorageDriver,
+  other: StorageDriver,
   options: TransferOptions = {},
 ): Promise<SyncReport> {
+  const [first, second] = [freshly(one), freshly(other)];
   const { dryRun = false, concurrency = DEFAULT_CONCURRENCY, onProgress, author } = options;
   const op = operationOf(options);
   requireWritable(first, dryRun);

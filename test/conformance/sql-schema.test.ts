@@ -9,7 +9,7 @@ import { SCHEMA_VERSION } from "../../src/drivers/sql/schema.ts";
 import { openConnection } from "../../src/drivers/sql/sqlite/open.ts";
 import { parseName } from "../../src/names.ts";
 import { PromptRegistry } from "../../src/registry.ts";
-import { askOf, commitOf, documentOf } from "../../src/testing/builders.ts";
+import { askOf, commitOf, documentOf, headOf } from "../../src/testing/builders.ts";
 import { type PostgresServer, postgresProblem, startPostgres } from "../support/postgres.ts";
 import { skipSuite } from "../support/skip.ts";
 
@@ -139,7 +139,7 @@ describe("SQLite: the schema", () => {
     );
     expect(versions).toMatch(/SEARCH v USING INDEX sqlite_autoindex_versions_1/);
     const log = plan(
-      "select v.id from versions as v where v.prompt_id = 1 and v.created_at is not null and (v.created_at, v.id) < ('~', 1) order by v.created_at desc, v.id desc limit 101",
+      "select v.id from versions as v where v.prompt_id = 1 and v.created_at is not null and (v.created_at, v.sort_key) < ('~', '~') order by v.created_at desc, v.sort_key desc limit 101",
     );
     expect(log).toMatch(/SEARCH v USING (?:COVERING )?INDEX versions_created/);
     for (const one of [names, versions, log]) expect(one).not.toMatch(/TEMP B-TREE|SCAN/);
@@ -185,6 +185,33 @@ if (problem === undefined) {
     },
   });
 }
+
+describe("both dialects", () => {
+  test.each(backends)("$title: publishes of one time are in the order of precedence, page by page", async ({ make }) => {
+    const driver = await make();
+    const name = parseName("a");
+    for (const version of ["1.10.0", "1.2.0", "2.0.0-rc.1", "2.0.0", "1.0.0"])
+      await driver.commit(commitOf({ name, add: [documentOf("a", version)] }));
+    const at = "2026-01-01T00:00:00.000Z";
+    const entries = [
+      { at, action: "deprecate", message: "first" },
+      { at, action: "undeprecate" },
+    ] as const;
+    await driver.commit(commitOf({ name, head: { expect: null, next: headOf({}), entries } }));
+    for (const limit of [1, 2, 3, 10]) {
+      const seen: string[] = [];
+      for (let cursor: string | undefined; ; ) {
+        const page = await driver.history(name, { limit, ...(cursor === undefined ? {} : { cursor }) });
+        seen.push(...page.items.map((e) => e.to ?? e.action));
+        cursor = page.cursor;
+        if (cursor === undefined) break;
+      }
+      expect(seen).toEqual(["undeprecate", "deprecate", "2.0.0", "2.0.0-rc.1", "1.10.0", "1.2.0", "1.0.0"]);
+    }
+    for (const cursor of ["x", `${at}~1.2`, `${at}~`, `${at}~1.0.0~`])
+      await expect(driver.history(name, { limit: 1, cursor })).rejects.toMatchObject({ code: "INVALID" });
+  });
+});
 
 describe("PostgreSQL: the schema", () => {
   if (problem !== undefined) return skipSuite("PostgreSQL: the schema", problem);

@@ -3,6 +3,9 @@ import { join } from "node:path";
 import { afterAll, beforeEach, describe, expect, it } from "vitest";
 import { fs } from "../../src/drivers/fs/index.ts";
 import { memory } from "../../src/drivers/memory.ts";
+import { cache } from "../../src/layers/cache/index.ts";
+import { fallback } from "../../src/layers/fallback.ts";
+import { stack } from "../../src/layers/layer.ts";
 import {
   formatLockfile,
   frozenDriver,
@@ -15,6 +18,7 @@ import {
 } from "../../src/lockfile/index.ts";
 import { parseName } from "../../src/names.ts";
 import { PromptRegistry } from "../../src/registry.ts";
+import { fault } from "../../src/testing/index.ts";
 import { cleanUp, tempFolder } from "./transfer-world.ts";
 
 afterAll(cleanUp);
@@ -93,8 +97,8 @@ describe("lockfile", () => {
     // Other bytes under a locked version, and one that is gone.
     const other = new PromptRegistry(memory());
     await other.storePrompt({ name: "greet", version: "1.0.0", text: "HELLO\n" });
-    for (const run of [install(other, { cwd, frozen: true }), install(other, { cwd })]) {
-      const drift = await run.catch((e: unknown) => e);
+    for (const how of [{ frozen: true }, {}]) {
+      const drift = await install(other, { cwd, ...how }).catch((e: unknown) => e);
       expect(drift).toMatchObject({ code: "CONFLICT", context: { issues: { length: 2 } } });
     }
     await expect(update(other, ["greet"], { cwd })).rejects.toMatchObject({
@@ -118,7 +122,64 @@ describe("lockfile", () => {
       removed: ["greet/v1.0.0.md"],
       written: ["support/triage/v1.0.0.md"],
     });
-    expect(readdirSync(folder).sort()).toEqual(["README.md", "greet", "support"]);
+    expect(readdirSync(folder).sort()).toEqual([".prompts-materialized.json", "README.md", "greet", "support"]);
+  });
+
+  it("touches no folder in which somebody else keeps prompts", async () => {
+    const other = new PromptRegistry(fs({ path: cwd }));
+    await other.storePrompt({ name: "mine", version: "1.0.0", text: "mine\n" });
+    rmSync(join(cwd, "prompts/mine/latest.md"));
+    await expect(install(registry, { cwd, materialize: "prompts" })).rejects.toMatchObject({ code: "INVALID" });
+    await expect(install(registry, { cwd, materialize: "." })).rejects.toMatchObject({ code: "INVALID" });
+    expect(existsSync(join(cwd, "prompts.lock.json"))).toBe(false);
+    expect((await other.getPrompt("mine")).text).toBe("mine\n");
+    expect((await other.listPrompts()).items).toHaveLength(1);
+    for (const file of ["a/latest.md", "a/latest.json", "a/.heads/x", "a/b/v1.0.0-rc.1.md"]) {
+      const folder = tempFolder();
+      mkdirSync(join(folder, file, ".."), { recursive: true });
+      writeFileSync(join(folder, file), "");
+      const run = install(registry, { cwd, materialize: folder });
+      await expect(run, file).rejects.toMatchObject({ code: "INVALID" });
+    }
+    // The default folder lies below, and is no part of the registry.
+    await install(registry, { cwd });
+    expect((await other.listPrompts()).items).toHaveLength(1);
+  });
+
+  it("removes only what it put there, and overwrites nothing else", async () => {
+    await install(registry, { cwd });
+    const folder = join(cwd, "prompts/.materialized");
+    mkdirSync(join(folder, "mine"));
+    writeFileSync(join(folder, "mine/v1.0.0.md"), "mine");
+    writeFileSync(join(folder, "greet/v0.1.0.md"), "mine");
+    write({});
+    expect([...(await install(registry, { cwd })).removed].sort()).toEqual([
+      "greet/v1.0.0.md",
+      "support/triage/v1.1.0.md",
+    ]);
+    expect(readdirSync(join(folder, "greet"))).toEqual(["v0.1.0.md"]);
+    expect(readFileSync(join(folder, "mine/v1.0.0.md"), "utf8")).toBe("mine");
+    writeFileSync(join(folder, "greet/v1.0.0.md"), "mine");
+    write({ greet: "1.0.0" });
+    await expect(install(registry, { cwd })).rejects.toMatchObject({ code: "INVALID" });
+    expect(readFileSync(join(folder, "greet/v1.0.0.md"), "utf8")).toBe("mine");
+    for (const file of ["../x/v1.0.0.md", "/etc/v1.0.0.md", "README.md", 1]) {
+      const marker = { format: "prompts-materialized", version: 1, files: [file] };
+      writeFileSync(join(folder, ".prompts-materialized.json"), JSON.stringify(marker));
+      await expect(install(registry, { cwd }), String(file)).rejects.toMatchObject({ code: "INVALID" });
+    }
+  });
+
+  it("locks nothing that a fallback or a cache says in an outage", async () => {
+    const old = new PromptRegistry(memory());
+    await old.storePrompt({ name: "greet", version: "1.0.0", text: "hello\n", labels: ["production"] });
+    const faulty = fault(registry.driver);
+    const stacked = new PromptRegistry(stack(faulty, [cache({ ttl: 0 }), fallback([old.driver])]));
+    write({ greet: "production" });
+    expect((await stacked.getPrompt("greet@production")).version).toBe("1.0.0");
+    faulty.plan((["read", "listVersions"] as const).map((method) => ({ method, what: "fail" as const })));
+    await expect(install(stacked, { cwd })).rejects.toMatchObject({ code: "UNAVAILABLE" });
+    expect(existsSync(join(cwd, "prompts.lock.json"))).toBe(false);
   });
 
   it("writes through no link", async () => {

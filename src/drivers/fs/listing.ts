@@ -1,5 +1,6 @@
 import type { HeadState, ListQuery, Page, PromptEntry } from "../../driver.ts";
 import { EMPTY_HEAD } from "../../driver.ts";
+import { isRegistryError } from "../../errors.ts";
 import { badCursor } from "../../history.ts";
 import { isName, type PromptName } from "../../names.ts";
 import { removedVersions } from "./log.ts";
@@ -56,9 +57,15 @@ export function* isLive(walk: Walk, { name, folder, flat }: Candidate): Task<boo
   if (folder.versions.length === 0 && !folder.headed) return undefined;
   if (!folder.doubtful) return true;
   if (folder.live !== undefined) return folder.live;
-  const live = yield* looksLive(walk, name);
-  if (live !== undefined) folder.live = live;
-  return live;
+  try {
+    const live = yield* looksLive(walk, name);
+    if (live !== undefined) folder.live = live;
+    return live;
+  } catch (error) {
+    // One head that can't be read must not hide all other prompts; who asks for this one is told.
+    if (isRegistryError(error, "CORRUPT")) return true;
+    throw error;
+  }
 }
 
 function* looksLive({ store, root }: Walk, name: PromptName): Task<boolean | undefined> {

@@ -17,6 +17,8 @@ export interface Scan {
   /** Versions that are marked as removed without the head's knowing. */
   readonly marks: readonly Version[];
   readonly temps: readonly string[];
+  /** Files that were won without hard links and are on their way to these names. */
+  readonly claims: readonly string[];
 }
 
 export const NOTHING: Scan = Object.freeze({
@@ -27,6 +29,7 @@ export const NOTHING: Scan = Object.freeze({
   heads: false,
   marks: [],
   temps: [],
+  claims: [],
 });
 
 export function scanOf(files: readonly string[]): Scan {
@@ -34,6 +37,7 @@ export function scanOf(files: readonly string[]): Scan {
   const links: Label[] = [];
   const marks: Version[] = [];
   const temps: string[] = [];
+  const claims: string[] = [];
   let pages = false;
   let headFile = false;
   let heads = false;
@@ -62,9 +66,12 @@ export function scanOf(files: readonly string[]): Scan {
       case "temp":
         temps.push(file);
         break;
+      case "claim":
+        claims.push(entry.file);
+        break;
     }
   }
-  return { versions, links, pages, headFile, heads, marks, temps };
+  return { versions, links, pages, headFile, heads, marks, temps, claims };
 }
 
 /** Whether two looks at a folder saw the same; temporary files come and go without meaning. */

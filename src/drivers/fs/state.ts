@@ -8,7 +8,7 @@ import { isSettled, namesIn, readWhole, type Stamp, sameStamp, stampOf } from ".
 import { checkWay, promptPath, refused } from "./folder.ts";
 import { type LoadedHead, loadHead, NO_HEAD } from "./generations.ts";
 import { highest } from "./highest.ts";
-import { flatFiles, generationFile, HEAD_FILE, HEADS_DIR, labelFile, linkTarget } from "./layout.ts";
+import { flatFiles, generationFile, HEAD_FILE, HEADS_DIR, labelFile, linkTarget, versionFile } from "./layout.ts";
 import { NOTHING, type Scan, sameNames, scanOf } from "./scan.ts";
 import { at, type Store } from "./store.ts";
 import { call, pause, type Task } from "./task.ts";
@@ -128,7 +128,10 @@ function headState(
 
 /** Whether the last generation announces documents that are yet to be linked; without its file, one never will be. */
 export function isPending(loaded: LoadedHead, scan: Scan): boolean {
-  return loaded.adds.some((add) => !scan.versions.has(add.version) && scan.temps.includes(add.temp));
+  return loaded.adds.some(
+    ({ version, temp }) =>
+      !scan.versions.has(version) && (scan.temps.includes(temp) || scan.claims.includes(versionFile(version))),
+  );
 }
 
 /**

@@ -71,31 +71,34 @@ export function* listVersions(statements: Statements, name: PromptName, query: V
   return rows.length > limit ? { items, cursor: (items.at(-1) as VersionEntry).version } : { items };
 }
 
-/** `time ~ 1 for an entry, 0 for a publish ~ row`: newest first, at equal times entries before publishes. */
-const HISTORY_CURSOR = /^(\d{4}-\d\d-\d\dT[0-9:.]{5,20}Z)~([01])~(\d{1,19})$/;
+/** `time ~ number of an entry, or the version of a publish`: newest first, at equal times entries before publishes. */
+const HISTORY_CURSOR = /^(\d{4}-\d\d-\d\dT[0-9:.]{5,20}Z)~(?:(\d{1,19})|(\d.*))$/;
 const ABOVE_ALL = "9223372036854775807";
 
 export function* history(statements: Statements, name: PromptName, query: PageQuery): Task<Page<HistoryEntry>> {
   const { cursor, limit } = query;
   // No time begins with a tilde: above them all.
-  let [at, kind, id] = ["~", "1", ABOVE_ALL];
+  let at = "~";
+  let id: string | undefined = ABOVE_ALL;
+  let version: string | undefined;
   if (cursor !== undefined) {
     const match = HISTORY_CURSOR.exec(cursor);
     if (match === null) throw badCursor(cursor);
-    [, at, kind, id] = match as unknown as [string, string, string, string];
+    [, at, id, version] = match as unknown as [string, string, string | undefined, string | undefined];
+    if (version !== undefined && !isVersion(version)) throw badCursor(cursor);
   }
   const rows = yield* all(statements.history, {
     name,
     limit: limit + 1,
     entryAt: at,
-    entryId: BigInt(kind === "1" ? id : "0"),
+    entryId: BigInt(id ?? "0"),
     publishAt: at,
-    publishId: BigInt(kind === "1" ? ABOVE_ALL : id),
+    publishKey: version === undefined ? END : versionSortKey(version as Version),
   });
   const page = rows.slice(0, limit);
   const items = page.map(entryOf);
   const last = page.at(-1);
   return rows.length > limit && last !== undefined
-    ? { items, cursor: `${last.at}~${last.kind}~${last.id}` }
+    ? { items, cursor: `${last.at}~${Number(last.kind) === 1 ? last.id : last.to_version}` }
     : { items };
 }

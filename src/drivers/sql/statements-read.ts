@@ -74,7 +74,7 @@ export function readStatements(builder: Builder) {
           db
             .selectFrom("history as h")
             .innerJoin("prompts as p", "p.id", "h.prompt_id")
-            .select(["h.at", sql<number>`1`.as("kind"), "h.id", "h.actor", "h.action", "h.label", "h.from_version"])
+            .select(["h.at", sql<number>`1`.as("kind"), "h.id", sql<string>`''`.as("sort_key"), "h.actor", "h.action", "h.label", "h.from_version"])
             .select(["h.to_version", "h.message", "h.commit_id"])
             .where("p.name", "=", arg<string>("name"))
             .where(sql<boolean>`(h.at, h.id) < (${arg("entryAt")}, ${arg("entryId")})`)
@@ -90,15 +90,15 @@ export function readStatements(builder: Builder) {
               db
                 .selectFrom("versions as v")
                 .innerJoin("prompts as p", "p.id", "v.prompt_id")
-                .select(["v.created_at as at", sql<number>`0`.as("kind"), "v.id", "v.author as actor"])
+                .select(["v.created_at as at", sql<number>`0`.as("kind"), "v.id", "v.sort_key", "v.author as actor"])
                 .select([sql<string>`'publish'`.as("action"), sql<string | null>`CAST(NULL AS text)`.as("label")])
                 .select([sql<string | null>`CAST(NULL AS text)`.as("from_version"), "v.version as to_version"])
                 .select(["v.message", sql<string | null>`CAST(NULL AS text)`.as("commit_id")])
                 .where("p.name", "=", arg<string>("name"))
                 .where("v.created_at", "is not", null)
-                .where(sql<boolean>`(v.created_at, v.id) < (${arg("publishAt")}, ${arg("publishId")})`)
+                .where(sql<boolean>`(v.created_at, v.sort_key) < (${arg("publishAt")}, ${arg("publishKey")})`)
                 .orderBy("v.created_at", "desc")
-                .orderBy("v.id", "desc")
+                .orderBy("v.sort_key", "desc")
                 .limit(arg<number>("limit"))
                 .as("publishes"),
             )
@@ -106,6 +106,7 @@ export function readStatements(builder: Builder) {
         )
         .orderBy("at", "desc")
         .orderBy("kind", "desc")
+        .orderBy("sort_key", "desc")
         .orderBy("id", "desc")
         .limit(arg<number>("limit")),
     ),

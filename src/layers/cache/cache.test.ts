@@ -592,3 +592,84 @@ describe("cache: changes", () => {
     expect([await versions("a"), await versions("b")]).toEqual([["1.0.0"], ["2.0.0"]]);
   });
 });
+
+describe("cache: answers that come late", () => {
+  /** A store whose read of this index takes long; what it answers is of when it was asked. */
+  function slow(store: StorageDriver, index = 0) {
+    let release = () => {};
+    const gate = new Promise<void>((resolve) => {
+      release = resolve;
+    });
+    let calls = 0;
+    const late = async <T>(answer: Promise<T>): Promise<T> => {
+      const isSlow = calls++ === index;
+      const got = await answer;
+      if (isSlow) await gate;
+      return got;
+    };
+    const inner: StorageDriver = {
+      ...store,
+      peek: () => undefined,
+      read: (asks, op) => late(store.read(asks, op)),
+      listVersions: (name, query) => late(store.listVersions(name, query)),
+    };
+    return { inner, release };
+  }
+
+  it("do not undo what was asked for later", async () => {
+    const store = memory();
+    const others = new PromptRegistry(store);
+    await publish(others, "1.0.0", ["production"]);
+    const { inner, release } = slow(store);
+    const cached = cache()(inner);
+    const ask = askOf("a", "production");
+    const first = cached.read([ask]);
+    await vi.advanceTimersByTimeAsync(5);
+    await publish(others, "1.1.0", ["production"]);
+    await cached.read([ask], { fresh: true });
+    release();
+    expect((await first)[0]).toMatchObject({ document: { version: "1.1.0" } });
+    expect((await cached.read([ask]))[0]).toMatchObject({ document: { version: "1.1.0" } });
+    await cached.close();
+  });
+
+  it("do not bring back what was gone later", async () => {
+    const store = memory();
+    const others = new PromptRegistry(store);
+    await publish(others, "1.0.0", ["production"]);
+    await publish(others, "1.1.0");
+    const { inner, release } = slow(store);
+    const cached = cache()(inner);
+    const first = cached.read([askOf("a", "production")]);
+    await vi.advanceTimersByTimeAsync(5);
+    await others.setLabel("a", "production", "1.1.0");
+    await others.deleteVersion("a", "1.0.0");
+    const ask = askOf("a", "1.0.0");
+    expect((await cached.read([ask]))[0]?.status).toBe("removed");
+    release();
+    await first;
+    expect(cached.peek(ask)).toBeUndefined();
+    await cached.close();
+  });
+
+  it("pages of versions do neither", async () => {
+    const store = memory();
+    const others = new PromptRegistry(store);
+    await publish(others, "1.0.0");
+    const { inner, release } = slow(store, 1);
+    const cached = cache()(inner);
+    await cached.read([askOf("a", "latest")]);
+    const { name } = askOf("a", "latest");
+    const controller = new AbortController();
+    const first = cached.listVersions(name, { limit: 10 }, { fresh: false, signal: controller.signal });
+    await vi.advanceTimersByTimeAsync(5);
+    controller.abort();
+    await expect(first).rejects.toMatchObject({ code: "ABORTED" });
+    await publish(others, "1.1.0");
+    expect((await cached.listVersions(name, { limit: 10 }, { fresh: false })).items).toHaveLength(2);
+    release();
+    await settle();
+    expect((await cached.listVersions(name, { limit: 10 }, { fresh: false })).items).toHaveLength(2);
+    await cached.close();
+  });
+});

@@ -49,7 +49,7 @@ export class Filling {
   /** A label that brings a version proves that this version is there; its revision is that of the label, though. */
   #keepVersion(shelf: Shelf, answer: Extract<Answer, { status: "found" }>, at: Instant): void {
     const cell = shelf.cell({ kind: "version", version: answer.document.version });
-    if (cell.entry !== undefined && cell.entry.at.wall > at.wall) return;
+    if (cell.entry !== undefined && cell.entry.at.mono > at.mono) return;
     const same = cell.entry?.answer.status === "found" && cell.entry.answer.document === answer.document;
     const known = same ? cell.entry?.known : undefined;
     const revision = known ?? "cache:found";
@@ -69,6 +69,7 @@ export class Filling {
   /** The store said no: nothing of it may be given again, not in an outage either (I10). */
   gone(cell: Cell, answer: Extract<Answer, { status: "absent" | "removed" }>, at: Instant): void {
     const { shelf, selector } = cell;
+    shelf.changedAt = Math.max(shelf.changedAt, at.mono);
     if (cell.entry !== undefined && cell.entry.answer.status !== "absent") this.#counts.evicted++;
     const isAll = answer.status === "absent" && selector.kind !== "version" && answer.head === undefined;
     // What lies on disk and was not read yet can only be thrown out as a whole.

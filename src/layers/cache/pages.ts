@@ -59,7 +59,10 @@ function send(reads: Reads, cell: PageCell, name: PromptName, query: VersionQuer
         return own !== undefined && reads.isBearable(own) ? own.page : page;
       }
       reads.noteSuccess();
-      if (shelf.epoch === epoch && keeper.find(name) === shelf) keep(reads, cell, page, at);
+      const isCurrent = shelf.epoch === epoch && keeper.find(name) === shelf && shelf.changedAt <= at.mono;
+      // A slow answer: what was asked for later came first, and is not undone.
+      if (isCurrent && cell.entry !== undefined && cell.entry.at.mono > at.mono) return cell.entry.page;
+      if (isCurrent) keep(reads, cell, page, at);
       return page;
     } catch (error) {
       if (!signal.aborted) {

@@ -247,7 +247,9 @@ export class Reads {
   /** Keeps what the store answered, if nothing changed since it was asked; gives what the caller is to be told. */
   #absorb(sent: Sent, answer: ReadAnswer, at: Instant): ReadAnswer {
     const { cell, entry } = sent;
-    const isCurrent = cell.shelf.epoch === sent.epoch && this.keeper.find(cell.shelf.name) === cell.shelf;
+    const { shelf } = cell;
+    const isCurrent =
+      shelf.epoch === sent.epoch && this.keeper.find(shelf.name) === shelf && shelf.changedAt <= at.mono;
     const { provenance } = answer;
     if (provenance?.stale === true) {
       // A fallback answered, because the store could not. What is known here may be younger.
@@ -257,6 +259,8 @@ export class Reads {
       return (isBetter ? this.#giveStale(own) : undefined) ?? answer;
     }
     if (entry !== undefined) this.counts.refreshes++;
+    // A slow answer: what was asked for later came first, and is not undone.
+    if (isCurrent && cell.entry !== undefined && cell.entry.at.mono > at.mono) return plainAnswer(cell.entry.answer);
     if (answer.status === "unchanged") {
       if (entry === undefined)
         throw new RegistryError("INTERNAL", `the ${this.inner.kind} storage said unchanged unasked`);
@@ -267,7 +271,7 @@ export class Reads {
     const when = provenance === undefined ? at : earlier(at, provenance.fetchedAt);
     if (answer.status === "absent" || answer.status === "removed") this.#filling.gone(cell, answer, when);
     else this.#filling.keep(cell, answer, when, answer.revision);
-    if (answer.head !== undefined) reconcile(this.keeper, cell.shelf, answer.head, at);
+    if (answer.head !== undefined) reconcile(this.keeper, shelf, answer.head, at);
     return answer;
   }
 }

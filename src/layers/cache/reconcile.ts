@@ -12,16 +12,19 @@ import type { Cell, Instant, Shelf } from "./shelf.ts";
 export function reconcile(keeper: Keeper, shelf: Shelf, { head, latest }: HeadState, at: Instant): void {
   for (const cell of [...shelf.cells()]) {
     const { entry, selector } = cell;
-    if (entry === undefined || entry.at.wall > at.wall) continue;
+    if (entry === undefined || entry.at.mono > at.mono) continue;
     const shown = shownBy(cell);
     if (shown !== undefined && Object.hasOwn(head.yanked, shown) && head.yanked[shown]?.removed === true) {
       keeper.drop(cell);
+      shelf.changedAt = Math.max(shelf.changedAt, at.mono);
       continue;
     }
     if (selector.kind !== "label" && selector.kind !== "latest") continue;
     const target = selector.kind === "label" ? labelTarget(head, selector.label) : latest;
+    if (target === shown) continue;
+    shelf.changedAt = Math.max(shelf.changedAt, at.mono);
     if (target === undefined) keeper.drop(cell);
-    else if (target !== shown) {
+    else {
       entry.expired = true;
       entry.lease.until = 0;
     }

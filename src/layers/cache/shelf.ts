@@ -84,6 +84,8 @@ export class Shelf {
   head: Cell | undefined;
   /** Grows when something changed: an answer to a question of before must not be kept. */
   epoch = 0;
+  /** Monotonic; something was found gone or moved by a question sent then: answers to earlier ones are not kept. */
+  changedAt = Number.NEGATIVE_INFINITY;
   /** What lies on disk was read, or need not be. */
   loaded = true;
   loading: Promise<void> | undefined;

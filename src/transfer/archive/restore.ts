@@ -6,6 +6,7 @@ import { compareVersions, type Version } from "../../semver.ts";
 import { applyPrompt, Committer } from "../apply.ts";
 import { changes, DEFAULT_CONCURRENCY, guarded, operationOf, requireWritable, type TransferOptions } from "../copy.ts";
 import { forEachOf } from "../flow.ts";
+import { freshly } from "../fresh.ts";
 import { type ManifestOptions, manifestOf, manifestOfState, type PromptManifest } from "../manifest.ts";
 import { Tally, type TransferReport } from "../report.ts";
 import { openSlot, type PromptState, readState, type Slot, slotOf } from "../state.ts";
@@ -170,10 +171,11 @@ export async function* manifestOfArchive(
  * const report = await restoreArchive(driver, archiveFile("prompts.ndjson.gz"));
  */
 export async function restoreArchive(
-  to: StorageDriver,
+  storage: StorageDriver,
   input: ArchiveInput,
   options: RestoreOptions = {},
 ): Promise<TransferReport> {
+  const to = freshly(storage);
   const { dryRun = false, concurrency = DEFAULT_CONCURRENCY, onProgress, author, limits, signal } = options;
   const op = operationOf(options);
   const prefix = options.prefix === undefined ? "" : parsePrefix(options.prefix);

@@ -9,6 +9,7 @@ import { parsePrefix } from "../../names.ts";
 import { textsOf } from "../apply.ts";
 import { operationOf } from "../copy.ts";
 import { mapOrdered } from "../flow.ts";
+import { freshly } from "../fresh.ts";
 import { countNames, listNames } from "../names.ts";
 import { MAX_LISTED, type TransferFailure, type TransferProgress } from "../report.ts";
 import { readState } from "../state.ts";
@@ -61,9 +62,10 @@ const KEEP = 4 * 2 ** 20;
  * for await (const chunk of writeArchive(driver)) socket.write(chunk);
  */
 export async function* writeArchive(
-  driver: StorageDriver,
+  storage: StorageDriver,
   options: BackupOptions = {},
 ): AsyncGenerator<Uint8Array, BackupReport, undefined> {
+  const driver = freshly(storage);
   const { onProgress, now = () => new Date() } = options;
   const op = operationOf(options);
   const prefix = options.prefix === undefined ? "" : parsePrefix(options.prefix);
