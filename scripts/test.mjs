@@ -1,4 +1,5 @@
-// `npm test`: every stage in order, then one line with the real counts. `--quick`: vitest's unit and conformance only.
+// `npm test`: every stage in order, then one line with the real counts. `--quick [FILTER…]`: vitest's unit and conformance
+// only, of the files whose paths hold one of the filters.
 // A stage other than vitest counts as one test.
 import { spawnSync } from "node:child_process";
 import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
@@ -8,6 +9,7 @@ import { fileURLToPath } from "node:url";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
 const quick = process.argv.includes("--quick");
+const filters = process.argv.slice(2).filter((word) => word !== "--quick");
 const temp = mkdtempSync(join(tmpdir(), "prompt-registry-test-"));
 const total = { passed: 0, failed: 0, skipped: 0 };
 const failures = [];
@@ -34,7 +36,7 @@ function vitest(projects) {
   console.log(`\n== vitest (Node ${process.versions.node})`);
   const report = join(temp, "vitest.json");
   const args = ["run", "--reporter=default", "--reporter=json", `--outputFile.json=${report}`];
-  const ok = node(tool("vitest/vitest.mjs"), ...args, ...projects.map((name) => `--project=${name}`));
+  const ok = node(tool("vitest/vitest.mjs"), ...args, ...projects.map((name) => `--project=${name}`), ...filters);
   const failedBefore = total.failed;
   if (existsSync(report)) for (const file of JSON.parse(readFileSync(report, "utf8")).testResults) count(file);
   // An unhandled error or a crash fails the run without failing a test.

@@ -36,7 +36,9 @@ const postgresSchema = z.strictObject({
   /** `postgres://user@host/database`; a password may also come from `PGPASSWORD`. */
   url: z
     .string()
-    .regex(/^postgres(?:ql)?:/, "must start with postgres://")
+    .trim()
+    .regex(/^postgres(?:ql)?:/i, "must start with postgres://")
+    .transform((url) => url.replace(/^[^:]*/, (scheme) => scheme.toLowerCase()))
     .optional(),
   host: z.string().min(1).optional(),
   port: count.optional(),

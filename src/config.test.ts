@@ -1,12 +1,15 @@
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { mkdtemp, readdir, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { loadConfig, openRegistry, parseLocation, type RegistryConfig } from "./config.ts";
+import type { StorageDriver } from "./driver.ts";
 import { memory } from "./drivers/memory.ts";
 import { writeSnapshot } from "./drivers/snapshot/index.ts";
+import { compose, type LayerConfig } from "./layers/config/compose.ts";
 import { cacheOf, layersOf } from "./layers/index.ts";
 import { PromptRegistry } from "./registry.ts";
+import { fault } from "./testing/index.ts";
 
 const NO = { env: {}, configFile: false as const };
 let cwd: string;
@@ -30,17 +33,27 @@ describe("parseLocation", () => {
     ["snapshot:./s", { backend: "snapshot", path: "./s" }],
     ["postgres://u:p@h/d", { backend: "postgres", url: "postgres://u:p@h/d" }],
     ["postgresql://h/d", { backend: "postgres", url: "postgresql://h/d" }],
+    [" postgres://u:s3cret@h/d\n", { backend: "postgres", url: "postgres://u:s3cret@h/d" }],
+    ["Postgres://u:P@h/D", { backend: "postgres", url: "postgres://u:P@h/D" }],
   ])("%s", (location, expected) => {
     expect(parseLocation(location)).toEqual(expected);
   });
 
-  it.each(["", "nothing", "ftp://u:secret@h", "file:", "sqlite:", "snapshot://host/x", "file:%zz"])(
-    "refuses %j",
-    (location) => {
-      expect(() => parseLocation(location)).toThrow(expect.objectContaining({ code: "CONFIG" }));
-      expect(() => parseLocation(location)).not.toThrow(/secret/);
-    },
-  );
+  it.each([
+    "",
+    "nothing",
+    "ftp://u:secret@h",
+    "file:",
+    "sqlite:",
+    "snapshot://host/x",
+    "file:%zz",
+    "u:secret@h/d",
+    "://u:secret@h",
+    "file://u:secret@h/%",
+  ])("refuses %j", (location) => {
+    expect(() => parseLocation(location)).toThrow(expect.objectContaining({ code: "CONFIG" }));
+    expect(() => parseLocation(location)).not.toThrow(/secret/);
+  });
 });
 
 describe("loadConfig", () => {
@@ -127,7 +140,85 @@ describe("loadConfig", () => {
   });
 });
 
+describe("loadConfig: what is said, and what is not", () => {
+  it.each([
+    ["broken.json", '{ "storage":\n  "postgres://u:s3cret@h/d" x'],
+    ["cut.json", '{ "storage": "postgres://u:s3cret@h/d'],
+    ["bare.json", "s3cret"],
+    ["broken.yaml", "storage: 'postgres://u:s3cret@h/d\nauthor: [s3cret"],
+    ["alias.yaml", "storage: *s3cret"],
+  ])("%s: where it does not parse, not what stands there", async (file, text) => {
+    await writeFile(join(cwd, file), text);
+    const error = await loadConfig({}, { cwd, env: {}, configFile: file }).catch((e: unknown) => e);
+    expect(error).toMatchObject({ code: "CONFIG" });
+    expect(`${(error as Error).message} ${JSON.stringify(error)} ${(error as Error).cause}`).not.toContain("s3cret");
+    if (file.startsWith("broken")) expect((error as Error).message).toMatch(/line [23], column \d+/);
+  });
+
+  it("a key that is undefined overrides nothing", async () => {
+    const env = { PROMPT_REGISTRY_STORAGE: "memory:", PROMPT_REGISTRY_AUTHOR: "ada" };
+    const config = { storage: undefined, author: undefined } as unknown as RegistryConfig;
+    expect(await loadConfig(config, { cwd, env, configFile: false })).toEqual({
+      storage: { backend: "memory" },
+      author: "ada",
+    });
+  });
+
+  it.each([
+    ["1", { attempts: 1 }],
+    ["7", { attempts: 7 }],
+    ["true", true],
+    ["0", false],
+    ["off", false],
+  ])("PROMPT_REGISTRY_RETRY=%s", async (value, retry) => {
+    const env = { PROMPT_REGISTRY_RETRY: value };
+    expect(await loadConfig("memory:", { env, configFile: false })).toMatchObject({ retry });
+  });
+});
+
 describe("openRegistry", () => {
+  it("shows what a prefix hides in no outage either", async () => {
+    const copy = memory();
+    const source = new PromptRegistry(copy);
+    for (const name of ["a/x", "b/x"]) await source.storePrompt({ name, version: "1.0.0", text: "shipped\n" });
+    const dead = Object.assign(
+      fault(memory(), [
+        { method: "read", what: "fail" },
+        { method: "listPrompts", what: "fail" },
+      ]),
+      {
+        peek: () => undefined,
+      },
+    );
+    const places = [dead, copy];
+    const config: LayerConfig = { prefix: "a/", fallback: [{ backend: "memory" }] };
+    const open = async () => places.shift() as StorageDriver;
+    const walled = new PromptRegistry(
+      await compose({ backend: "memory" }, config, { open, cwd, isRemote: () => false }),
+    );
+    expect((await walled.getPrompt("a/x")).text).toBe("shipped\n");
+    expect((await walled.listPrompts()).items.map((p) => p.name)).toEqual(["a/x"]);
+    await expect(walled.getPrompt("b/x")).rejects.toMatchObject({ code: "NOT_FOUND" });
+    await walled.close();
+  });
+
+  it("shares a disk cache with no other prefix and no other routes", async () => {
+    const folders = async (config: RegistryConfig) => {
+      const disk = join(cwd, "views");
+      const registry = await openRegistry({ storage: "file:./views-main", cache: { disk }, ...config }, { ...NO, cwd });
+      await registry.storePrompt({ name: "a/x", version: "1.0.0", text: "" });
+      await registry.getPrompt("a/x");
+      await registry.close();
+      return (await readdir(disk)).length;
+    };
+    expect(await folders({})).toBe(1);
+    expect(await folders({ prefix: "a/" })).toBe(2);
+    expect(await folders({ prefix: "a" })).toBe(3);
+    expect(await folders({ route: [{ names: "a/*", storage: "file:./views-one" }] })).toBe(4);
+    expect(await folders({ route: [{ names: "a/*", storage: "file:./views-two" }] })).toBe(5);
+    expect(await folders({})).toBe(5);
+  });
+
   it("puts no layer around a plain storage", async () => {
     const registry = await openRegistry("memory:", NO);
     expect(layersOf(registry.driver)).toEqual([]);

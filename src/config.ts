@@ -58,32 +58,47 @@ function inFolder<C extends { readonly backend: string; readonly path: string }>
  * parseLocation("file:./registry"); // { backend: "file", path: "./registry" }
  */
 export function parseLocation(location: string): StorageConfig {
-  const match = /^([a-z][a-z0-9+.-]*):(.*)$/s.exec(location);
-  const scheme = match?.[1];
+  const match = /^([a-z][a-z0-9+.-]*):(.*)$/is.exec(location.trim());
+  const scheme = match?.[1]?.toLowerCase();
   const rest = match?.[2] ?? "";
   if (scheme === "memory" && (rest === "" || rest === "//")) return { backend: "memory" };
   if (scheme === "file" || scheme === "sqlite" || scheme === "snapshot") {
     const question = rest.indexOf("?");
-    const path = filePath(question < 0 ? rest : rest.slice(0, question), location);
+    const path = filePath(question < 0 ? rest : rest.slice(0, question), location, scheme);
     const options = question < 0 ? {} : Object.fromEntries(new URLSearchParams(rest.slice(question + 1)));
     return { ...options, backend: scheme, path } as StorageConfig;
   }
-  if (scheme === "postgres" || scheme === "postgresql") return { backend: "postgres", url: location };
+  if (scheme === "postgres" || scheme === "postgresql") return { backend: "postgres", url: `${scheme}:${rest}` };
   const known = "file:./dir, sqlite:./registry.db, postgres://host/database, snapshot:./file or memory:";
-  // Credentials may stand in a URL: only its scheme is repeated.
-  const what = scheme === undefined ? show(location) : `${scheme}:…`;
-  throw new RegistryError("CONFIG", `storage ${what} is not a location this version knows; write ${known}`, {
-    field: "storage",
-  });
+  throw new RegistryError(
+    "CONFIG",
+    `storage ${showLocation(location)} is not a location this version knows; write ${known}`,
+    {
+      field: "storage",
+    },
+  );
 }
 
-function filePath(rest: string, location: string): string {
+/** Credentials may stand in a URL, and in what was meant to be one: nothing of it is repeated but its scheme. */
+function showLocation(location: string): string {
+  const isPlainText = !location.includes("@") && !location.includes("://");
+  const scheme = /^\s*([a-z][a-z0-9+.-]*):/i.exec(location)?.[1]?.toLowerCase();
+  if (scheme === undefined) return isPlainText ? show(location) : "(not shown, as it may hold credentials)";
+  return isPlainText && PATH_SCHEMES.has(scheme) ? show(location) : `${scheme}:…`;
+}
+
+const PATH_SCHEMES: ReadonlySet<string> = new Set(["file", "sqlite", "snapshot"]);
+
+function filePath(rest: string, location: string, scheme: string): string {
   const path = rest.startsWith("///") ? rest.slice(2) : rest;
-  const scheme = location.slice(0, location.indexOf(":"));
   const bad = (problem: string) =>
-    new RegistryError("CONFIG", `storage ${show(location)} ${problem}; write ${scheme}:./name or ${scheme}:///name`, {
-      field: "storage",
-    });
+    new RegistryError(
+      "CONFIG",
+      `storage ${showLocation(location)} ${problem}; write ${scheme}:./name or ${scheme}:///name`,
+      {
+        field: "storage",
+      },
+    );
   if (path.startsWith("//")) throw bad("names a host");
   if (path === "" || path.includes("\0")) throw bad("has no usable path");
   return decodePath(path, location);
@@ -95,7 +110,7 @@ function decodePath(path: string, location: string): string {
   } catch {
     throw new RegistryError(
       "CONFIG",
-      `storage ${show(location)} has a % that is not followed by two hex digits; write %25`,
+      `storage ${showLocation(location)} has a % that is not followed by two hex digits; write %25`,
       {
         field: "storage",
       },
@@ -135,7 +150,7 @@ export async function loadConfig(input: ConfigInput = {}, options: LoadOptions =
   const passed = typeof input === "string" ? { storage: input } : input;
   const { config: named, ...variables } = readVariables(options.env ?? process.env);
   const file = await readConfigFile(options, named as string | undefined);
-  const merged = { storage: DEFAULT_STORAGE, ...file, ...variables, ...passed };
+  const merged = { storage: DEFAULT_STORAGE, ...file, ...variables, ...defined(passed) };
   // Checking needs a schema library that a plain folder should not have to wait for.
   if (isPlain(merged)) return { storage: parseLocation(merged.storage) };
   const { checkConfig } = await import("./config-schema.ts");
@@ -181,10 +196,12 @@ async function parseFile(path: string, required: boolean): Promise<Record<string
   try {
     value = path.endsWith(".json") ? JSON.parse(text) : (await import("js-yaml")).load(text);
   } catch (error) {
-    const why = error instanceof Error ? error.message.split("\n", 1)[0] : String(error);
-    throw new RegistryError("CONFIG", `the configuration file ${show(path)} does not parse: ${why}`, {
+    const at = placeOf(error, text);
+    const where = at === undefined ? "" : `: see line ${at.line}, column ${at.column}`;
+    throw new RegistryError("CONFIG", `the configuration file ${show(path)} does not parse${where}`, {
       field: "config",
       path,
+      ...at,
     });
   }
   if (value !== null && typeof value === "object" && !Array.isArray(value)) return value as Record<string, unknown>;
@@ -192,6 +209,23 @@ async function parseFile(path: string, required: boolean): Promise<Record<string
     field: "config",
     path,
   });
+}
+
+/** Where a parser stopped. Its message may repeat what stands there, which may be a secret. */
+function placeOf(error: unknown, text: string): { readonly line: number; readonly column: number } | undefined {
+  const { mark, message = "" } = error as { mark?: { line?: unknown; column?: unknown }; message?: string };
+  if (typeof mark?.line === "number" && typeof mark.column === "number") {
+    return { line: mark.line + 1, column: mark.column + 1 };
+  }
+  const position = / at position (\d{1,15})(?: \(line \d+ column \d+\))?$/.exec(message)?.[1];
+  if (position === undefined) return undefined;
+  const lines = text.slice(0, Number(position)).split("\n");
+  return { line: lines.length, column: (lines.at(-1) as string).length + 1 };
+}
+
+/** Without keys that are there but undefined: these say nothing, and override nothing. */
+function defined<T extends object>(value: T): T {
+  return Object.fromEntries(Object.entries(value).filter(([, v]) => v !== undefined)) as T;
 }
 
 export interface OpenOptions extends LoadOptions, RegistryOptions {
@@ -208,10 +242,7 @@ export interface OpenOptions extends LoadOptions, RegistryOptions {
  * @example
  * const registry = await openRegistry({ storage: { backend: "file", path: "./registry", mode: "server" }, author: "ada" });
  */
-export async function openRegistry(
-  input: ConfigInput = {},
-  options: OpenOptions = {},
-): Promise<PromptRegistry> {
+export async function openRegistry(input: ConfigInput = {}, options: OpenOptions = {}): Promise<PromptRegistry> {
   const config = await loadConfig(input, options);
   const { storage, author, ...layers } = config;
   const cwd = options.cwd ?? process.cwd();
@@ -222,7 +253,7 @@ export async function openRegistry(
     ? await open(main)
     : await (await import("./layers/config/compose.ts")).compose(main, layers, { open, cwd, isRemote });
   const by = author ?? options.defaultAuthor;
-  return new PromptRegistry(driver, { ...(by === undefined ? {} : { author: by }), ...options });
+  return new PromptRegistry(driver, { ...(by === undefined ? {} : { author: by }), ...defined(options) });
 }
 
 /** Whether a network lies in between: then calls are tried again and bounded in time, unless that is switched off. */

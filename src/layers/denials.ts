@@ -2,7 +2,7 @@ import type { Change, ReadAnswer, ReadAsk, StoredDocument } from "../driver.ts";
 import { isRegistryError, type RegistryError } from "../errors.ts";
 import type { PromptName } from "../names.ts";
 
-type Mark = { readonly answer: ReadAnswer } | { readonly error: RegistryError };
+export type Mark = { readonly answer: ReadAnswer } | { readonly error: RegistryError };
 
 /**
  * Remembers what a storage denied (not there, removed, forbidden), so that an outage brings nothing of it back from a
@@ -68,6 +68,20 @@ export class Denials {
 
   isGone(name: PromptName, version: string): boolean {
     return this.#marks.has(versionKey(name, version)) || this.#marks.has(promptKey(name));
+  }
+
+  /** What the store denied of whole prompts, and of which prompts it denied a version. Looked up once for a page. */
+  denied(): { readonly prompts: ReadonlyMap<PromptName, Mark>; readonly touched: ReadonlySet<PromptName> } {
+    const prompts = new Map<PromptName, Mark>();
+    const touched = new Set<PromptName>();
+    for (const [key, mark] of this.#marks) {
+      const end = key.indexOf("\n");
+      const name = key.slice(0, end) as PromptName;
+      // Access is given to prompts: who may not see one pointer of it may not see it in a list.
+      if (key === promptKey(name) || "error" in mark) prompts.set(name, mark);
+      else if (key.startsWith("version ", end + 1)) touched.add(name);
+    }
+    return { prompts, touched };
   }
 
   #remove(name: PromptName, document: StoredDocument, answer: ReadAnswer): void {

@@ -88,6 +88,38 @@ describe("fallback", () => {
     expect((await registry.getPrompt("b")).text).toBe("");
   });
 
+  it("what is gone is in no list and no log of a fallback either", async () => {
+    const { registry, faulty, main, second } = await lab();
+    await seedPrompts(new PromptRegistry(second), { c: { "1.0.0": "", "1.1.0": "" }, d: { "1.0.0": "" } });
+    await seedPrompts(main, { c: { "1.0.0": "", "1.1.0": "" }, d: { "1.0.0": "" } });
+    await registry.deletePrompt("d");
+    await registry.deleteVersion("c", "1.1.0");
+    await expect(registry.getPrompt("b")).rejects.toMatchObject({ code: "NOT_FOUND" });
+    faulty.plan(down());
+    const listed = await registry.listPrompts({ include: "heads" });
+    expect(listed.items.map((p) => p.name)).toEqual(["a", "c"]);
+    expect(JSON.stringify(listed.items)).not.toContain("1.1.0");
+    expect((await registry.driver.listPrompts({ limit: 9, includeRemoved: true })).items).toMatchObject([
+      ...[{ name: "a" }, { name: "c" }, { name: "d", removed: true }],
+    ]);
+    const { name } = askOf("b", "latest");
+    expect((await registry.driver.listVersions(name, { limit: 9 })).items).toEqual([]);
+    expect((await registry.driver.history(name, { limit: 9 })).items).toEqual([]);
+    const log = await registry.driver.history(askOf("c", "latest").name, { limit: 9 });
+    expect(log.items.map((e) => e.to)).toEqual(["1.0.0"]);
+  });
+
+  it("what was forbidden is in none, and is said to be", async () => {
+    const { registry, faulty } = await lab();
+    faulty.plan(down("FORBIDDEN"));
+    await expect(registry.getPrompt("a")).rejects.toMatchObject({ code: "FORBIDDEN" });
+    faulty.plan(down());
+    expect((await registry.listPrompts()).items.map((p) => p.name)).toEqual(["b"]);
+    const { name } = askOf("a", "latest");
+    await expect(registry.driver.listVersions(name, { limit: 9 })).rejects.toMatchObject({ code: "FORBIDDEN" });
+    await expect(registry.driver.history(name, { limit: 9 })).rejects.toMatchObject({ code: "FORBIDDEN" });
+  });
+
   it("a fallback that does not have it proves nothing: the main storage's error is told", async () => {
     const { registry, faulty } = await lab();
     faulty.plan(down());

@@ -2,15 +2,21 @@ import type {
   Cursor,
   HeadState,
   HealthCheck,
+  HistoryEntry,
+  ListQuery,
   Operation,
   Page,
+  PromptEntry,
   Provenance,
   ReadAnswer,
   ReadAsk,
   StorageDriver,
+  VersionEntry,
 } from "../driver.ts";
 import { RegistryError, throwIfAborted } from "../errors.ts";
 import { badCursor } from "../history.ts";
+import type { PromptName } from "../names.ts";
+import { highestStable } from "../rules/latest.ts";
 import { Denials } from "./denials.ts";
 import { defineLayer, type Layer } from "./layer.ts";
 import { isOutage } from "./outage.ts";
@@ -29,7 +35,8 @@ export interface FallbackOptions {
  *   had it.
  * - A fallback that does not have it proves nothing: it may be a snapshot of a few prompts. The next one is asked, and in
  *   the end the main storage's own error is thrown.
- * - What the main storage said is gone stays gone through the outage, and so does what was removed through this layer.
+ * - What the main storage said is gone stays gone through the outage, and so does what was removed through this layer: under
+ *   every selector, in lists and in logs.
  * - Writes go to the main storage only. Revisions of a fallback never match there, so nothing planned on them is written.
  *
  * Put `cache` around it: what the cache has is often younger than a fallback, and it prefers the younger.
@@ -96,7 +103,11 @@ function createFallback(inner: StorageDriver, storages: readonly StorageDriver[]
     if (from !== undefined) {
       const storage = storages[from.index];
       if (storage === undefined) throw badCursor(cursor as Cursor);
-      return flaggedPage(await fetch(storage, from.cursor), storage, from.index);
+      try {
+        return flaggedPage(await fetch(storage, from.cursor), storage, from.index);
+      } catch (error) {
+        throw error instanceof Denied ? error.error : error;
+      }
     }
     try {
       return await fetch(inner, cursor);
@@ -107,6 +118,7 @@ function createFallback(inner: StorageDriver, storages: readonly StorageDriver[]
       for (const [index, storage] of storages.entries()) {
         const got = await attempt(() => fetch(storage, undefined));
         throwIfAborted(op?.signal);
+        if (got === DENIED) return { items: [], provenance: provenanceOf(storage, undefined) };
         // Nothing there may mean that it is not in this storage.
         if (got === undefined || (got.items.length === 0 && got.cursor === undefined)) continue;
         answered++;
@@ -115,6 +127,56 @@ function createFallback(inner: StorageDriver, storages: readonly StorageDriver[]
       unanswered++;
       throw error;
     }
+  }
+
+  /** Throws what the main storage threw. */
+  function isDenied(name: PromptName): boolean {
+    const mark = denials.denied().prompts.get(name);
+    if (mark !== undefined && "error" in mark) throw new Denied(mark.error);
+    return mark !== undefined;
+  }
+
+  /** Of a fallback's list, what the main storage did not deny. */
+  async function shownOf(
+    storage: StorageDriver,
+    items: readonly PromptEntry[],
+    query: ListQuery,
+    op: Operation | undefined,
+  ): Promise<PromptEntry[]> {
+    const { prompts, touched } = denials.denied();
+    const shown: PromptEntry[] = [];
+    for (const entry of items) {
+      if (prompts.has(entry.name)) continue;
+      if (!touched.has(entry.name) || entry.removed === true) {
+        shown.push(entry);
+        continue;
+      }
+      const left: VersionEntry[] = [];
+      let cursor: Cursor | undefined;
+      do {
+        const page = await storage.listVersions(
+          entry.name,
+          { limit: 1000, ...(cursor === undefined ? {} : { cursor }) },
+          op,
+        );
+        left.push(...page.items.filter(({ version }) => !denials.isGone(entry.name, version)));
+        cursor = page.cursor;
+      } while (cursor !== undefined);
+      if (left.length > 0) shown.push(withLatest(entry, left));
+      else if (query.includeRemoved === true) shown.push({ ...withLatest(entry, left), removed: true });
+    }
+    return shown;
+  }
+
+  /** A head that points at what is gone would show it. */
+  function withLatest(entry: PromptEntry, left: readonly VersionEntry[]): PromptEntry {
+    const { latest, ...head } = entry.head ?? {};
+    if (entry.head === undefined || latest === undefined || !denials.isGone(entry.name, latest)) return entry;
+    const next = highestStable(
+      left.map(({ version }) => version),
+      entry.head.head.yanked,
+    );
+    return { ...entry, head: { ...(head as HeadState), ...(next === undefined ? {} : { latest: next }) } };
   }
 
   return {
@@ -132,16 +194,25 @@ function createFallback(inner: StorageDriver, storages: readonly StorageDriver[]
     },
     read,
     listPrompts: (query, op) =>
-      page(query.cursor, op, (driver, cursor) => driver.listPrompts(withCursor(query, cursor), op)),
+      page(query.cursor, op, async (driver, cursor) => {
+        const got = await driver.listPrompts(withCursor(query, cursor), op);
+        return driver === inner ? got : { ...got, items: await shownOf(driver, got.items, query, op) };
+      }),
     listVersions: (name, query, op) =>
       page(query.cursor, op, async (driver, cursor) => {
+        if (driver !== inner && isDenied(name)) return DENIED;
         const got = await driver.listVersions(name, withCursor(query, cursor), op);
         return driver === inner
           ? got
           : { ...got, items: got.items.filter(({ version }) => !denials.isGone(name, version)) };
       }),
     history: (name, query, op) =>
-      page(query.cursor, op, (driver, cursor) => driver.history(name, withCursor(query, cursor), op)),
+      page(query.cursor, op, async (driver, cursor) => {
+        if (driver !== inner && isDenied(name)) return DENIED;
+        const got = await driver.history(name, withCursor(query, cursor), op);
+        const isShown = ({ to }: HistoryEntry) => to === undefined || !denials.isGone(name, to);
+        return driver === inner ? got : { ...got, items: got.items.filter(isShown) };
+      }),
     // What happened in another storage is not what happened here.
     changes: (query, op) => inner.changes(query, op),
     async commit(commit, op) {
@@ -173,11 +244,23 @@ function createFallback(inner: StorageDriver, storages: readonly StorageDriver[]
   } satisfies StorageDriver;
 }
 
+/** The empty page of a prompt that the main storage said is not there. */
+const DENIED: Page<never> = Object.freeze({ items: [] });
+
+/** Carries what the main storage threw past everything a fallback may throw. */
+class Denied {
+  readonly error: RegistryError;
+  constructor(error: RegistryError) {
+    this.error = error;
+  }
+}
+
 /** A sick fallback is as good as none; the error that is told is that of the main storage. */
 async function attempt<T>(run: () => Promise<T>): Promise<T | undefined> {
   try {
     return await run();
-  } catch {
+  } catch (error) {
+    if (error instanceof Denied) throw error.error;
     return undefined;
   }
 }

@@ -33,6 +33,7 @@ export interface Layer<D extends StorageDriver = StorageDriver> {
 interface Wrapped {
   readonly layer: LayerName;
   readonly inner: StorageDriver;
+  readonly view: (() => unknown) | undefined;
 }
 
 // What a layer made is known by identity, so that the order is checked however a stack is put together.
@@ -42,12 +43,18 @@ const wrapped = new WeakMap<StorageDriver, Wrapped>();
  * Makes a layer out of a function that wraps a driver; for layers of your own, take the name whose place they stand in.
  *
  * @param wrap gives a driver that forwards everything it doesn't change
+ * @param view for a layer that shows other prompts than the storage it wraps: what tells its view from others. What is kept
+ *   of one is never given under another
  */
-export function defineLayer<D extends StorageDriver>(layer: LayerName, wrap: (inner: StorageDriver) => D): Layer<D> {
+export function defineLayer<D extends StorageDriver>(
+  layer: LayerName,
+  wrap: (inner: StorageDriver) => D,
+  view?: () => unknown,
+): Layer<D> {
   const apply = (inner: StorageDriver): D => {
     checkOrder(layer, inner);
     const driver = wrap(inner);
-    wrapped.set(driver, { layer, inner });
+    wrapped.set(driver, { layer, inner, view });
     return driver;
   };
   return Object.assign(apply, { layer });
@@ -93,4 +100,15 @@ export function layersOf(driver: StorageDriver): { readonly layer: LayerName; re
     at = one.inner;
   }
   return found;
+}
+
+/** Which storage answers, and what of it is shown: two with the same identity give the same answers. Holds no secret. */
+export function identityOf(driver: StorageDriver): readonly unknown[] {
+  const views: unknown[] = [];
+  let at: StorageDriver | undefined = driver;
+  for (let one = wrapped.get(at); one !== undefined; one = wrapped.get(at)) {
+    if (one.view !== undefined) views.push([one.layer, one.view()]);
+    at = one.inner;
+  }
+  return [driver.kind, driver.location, ...views];
 }

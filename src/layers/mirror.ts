@@ -278,6 +278,8 @@ function createMirror(
   /** Waits without keeping the process alive; a change of this process ends it at once. */
   function idle(ms: number, listen = true): Promise<void> {
     return new Promise((resolve) => {
+      // It may have fired during the round, and then never does again.
+      if (signal.aborted) return resolve();
       const done = () => {
         clearTimeout(timer);
         signal.removeEventListener("abort", done);

@@ -22,7 +22,7 @@ export function prefix(start: string): Layer {
   }
   const isInside = (name: PromptName) => name.startsWith(start);
 
-  return defineLayer("prefix", (inner) => {
+  const wrap = (inner: StorageDriver) => {
     const outside = (name: PromptName) =>
       new RegistryError("FORBIDDEN", `${name} is outside of ${start}, to which this registry is limited`, { name });
 
@@ -80,7 +80,8 @@ export function prefix(start: string): Layer {
       check: (op) => inner.check(op),
       close: () => inner.close(),
     } satisfies StorageDriver;
-  });
+  };
+  return defineLayer("prefix", wrap, () => start);
 }
 
 function nothing(op: Operation | undefined): Page<never> {

@@ -13,7 +13,7 @@ import type {
 import { RegistryError } from "../errors.ts";
 import { badCursor } from "../history.ts";
 import type { PromptName } from "../names.ts";
-import { defineLayer, type Layer } from "./layer.ts";
+import { defineLayer, identityOf, type Layer } from "./layer.ts";
 import { asRegistryError } from "./outage.ts";
 
 export interface Route {
@@ -34,7 +34,8 @@ export interface Route {
  */
 export function route(routes: readonly Route[]): Layer {
   const matchers = routes.map(({ names, storage }) => ({ pattern: patternOf(names), storage }));
-  return defineLayer("route", (inner) => createRoute(inner, matchers));
+  const view = () => routes.map(({ names, storage }) => [names, ...identityOf(storage)]);
+  return defineLayer("route", (inner) => createRoute(inner, matchers), view);
 }
 
 /** Compiles a pattern without anything that backtracks. */

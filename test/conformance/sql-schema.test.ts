@@ -5,6 +5,7 @@ import { fileURLToPath } from "node:url";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
 import type { StorageDriver } from "../../src/driver.ts";
 import { postgres, type SqliteNative, type SqliteOptions, sqlite } from "../../src/drivers/sql/index.ts";
+import { listen } from "../../src/drivers/sql/postgres/listen.ts";
 import { SCHEMA_VERSION } from "../../src/drivers/sql/schema.ts";
 import { openConnection } from "../../src/drivers/sql/sqlite/open.ts";
 import { parseName } from "../../src/names.ts";
@@ -85,6 +86,8 @@ describe("SQLite: the schema", () => {
     exec(path, "INSERT INTO prompt_registry_schema VALUES (99, '', 'later')");
     const late = driver.commit(commitOf({ name: parseName("a"), add: [documentOf("a", "1.1.0")] }));
     await expect(late).rejects.toMatchObject({ code: "CONFIG" });
+    const other = driver.commit(commitOf({ name: parseName("b"), add: [documentOf("b", "1.0.0")] }));
+    await expect(other).rejects.toMatchObject({ code: "CONFIG" });
     expect((await driver.read([askOf("a", "latest")]))[0]?.status).toBe("found");
     expect((await driver.check()).ok).toBe(false);
   });
@@ -187,30 +190,33 @@ if (problem === undefined) {
 }
 
 describe("both dialects", () => {
-  test.each(backends)("$title: publishes of one time are in the order of precedence, page by page", async ({ make }) => {
-    const driver = await make();
-    const name = parseName("a");
-    for (const version of ["1.10.0", "1.2.0", "2.0.0-rc.1", "2.0.0", "1.0.0"])
-      await driver.commit(commitOf({ name, add: [documentOf("a", version)] }));
-    const at = "2026-01-01T00:00:00.000Z";
-    const entries = [
-      { at, action: "deprecate", message: "first" },
-      { at, action: "undeprecate" },
-    ] as const;
-    await driver.commit(commitOf({ name, head: { expect: null, next: headOf({}), entries } }));
-    for (const limit of [1, 2, 3, 10]) {
-      const seen: string[] = [];
-      for (let cursor: string | undefined; ; ) {
-        const page = await driver.history(name, { limit, ...(cursor === undefined ? {} : { cursor }) });
-        seen.push(...page.items.map((e) => e.to ?? e.action));
-        cursor = page.cursor;
-        if (cursor === undefined) break;
+  test.each(backends)(
+    "$title: publishes of one time are in the order of precedence, page by page",
+    async ({ make }) => {
+      const driver = await make();
+      const name = parseName("a");
+      for (const version of ["1.10.0", "1.2.0", "2.0.0-rc.1", "2.0.0", "1.0.0"])
+        await driver.commit(commitOf({ name, add: [documentOf("a", version)] }));
+      const at = "2026-01-01T00:00:00.000Z";
+      const entries = [
+        { at, action: "deprecate", message: "first" },
+        { at, action: "undeprecate" },
+      ] as const;
+      await driver.commit(commitOf({ name, head: { expect: null, next: headOf({}), entries } }));
+      for (const limit of [1, 2, 3, 10]) {
+        const seen: string[] = [];
+        for (let cursor: string | undefined; ; ) {
+          const page = await driver.history(name, { limit, ...(cursor === undefined ? {} : { cursor }) });
+          seen.push(...page.items.map((e) => e.to ?? e.action));
+          cursor = page.cursor;
+          if (cursor === undefined) break;
+        }
+        expect(seen).toEqual(["undeprecate", "deprecate", "2.0.0", "2.0.0-rc.1", "1.10.0", "1.2.0", "1.0.0"]);
       }
-      expect(seen).toEqual(["undeprecate", "deprecate", "2.0.0", "2.0.0-rc.1", "1.10.0", "1.2.0", "1.0.0"]);
-    }
-    for (const cursor of ["x", `${at}~1.2`, `${at}~`, `${at}~1.0.0~`])
-      await expect(driver.history(name, { limit: 1, cursor })).rejects.toMatchObject({ code: "INVALID" });
-  });
+      for (const cursor of ["x", `${at}~1.2`, `${at}~`, `${at}~1.0.0~`])
+        await expect(driver.history(name, { limit: 1, cursor })).rejects.toMatchObject({ code: "INVALID" });
+    },
+  );
 });
 
 describe("PostgreSQL: the schema", () => {
@@ -239,6 +245,8 @@ describe("PostgreSQL: the schema", () => {
       message: expect.stringContaining("schema version 99"),
     });
     await expect(add("1.1.0")).rejects.toMatchObject({ code: "CONFIG" });
+    const other = driver.commit(commitOf({ name: parseName("b"), add: [documentOf("b", "1.0.0")] }));
+    await expect(other).rejects.toMatchObject({ code: "CONFIG" });
     expect((await driver.read([askOf("a", "latest")]))[0]?.status).toBe("found");
   });
 
@@ -251,14 +259,45 @@ describe("PostgreSQL: the schema", () => {
     await expect(query("DELETE FROM once.versions")).rejects.toThrow(/never changes/);
   });
 
+  test("a listener that may not listen leaves no connection behind", async () => {
+    const { query, url } = server as PostgresServer;
+    const sql = "SELECT count(*)::int AS n FROM pg_stat_activity WHERE application_name = 'leak'";
+    const { default: pg } = await import("pg");
+    const started = listen(
+      () => new pg.Client({ connectionString: url, application_name: "leak" }),
+      "no channel",
+      () => {},
+    );
+    await expect(started).rejects.toThrow(/syntax/);
+    for (let i = 0; i < 100 && (await query(sql))[0]?.n !== 0; i++) await new Promise((r) => setTimeout(r, 20));
+    expect(await query(sql)).toEqual([{ n: 0 }]);
+  });
+
   test("a copy of another server, with transactions of a far future, gives events again and loses none", async () => {
     const { query, url } = server as PostgresServer;
     const first = await postgres({ url, schema: "copy" });
     await first.commit(commitOf({ name: parseName("a"), add: [documentOf("a", "1.0.0")] }));
+    const find = async (driver: StorageDriver, text: string) =>
+      (await driver.listPrompts({ limit: 9, text })).items.map((p) => p.name);
+    expect(await find(first, "a 1.0")).toEqual(["a"]);
     await first.close();
-    await query("UPDATE copy.feed SET txid = txid + 1000000000");
+    // The copy was made after an event that the text index had not followed yet.
+    await query("UPDATE copy.feed SET txid = txid + 1000000000; DELETE FROM copy.search");
+    await query("UPDATE copy.search_state SET position = '1000000900:1000000900:'");
     const driver = await postgres({ url, schema: "copy" });
     drivers.push(driver);
+    expect(await query("SELECT position FROM copy.search_state")).toEqual([{ position: "" }]);
+    expect(await find(driver, "a 1.0")).toEqual(["a"]);
+    expect((await driver.changes({ cursor: "*", limit: 10 })).items.map((e) => e.name)).toEqual(["a"]);
+    for (const position of ["9000000000:9000000000:", "1:1:~9000000000:9000000001:~0~1", "17"]) {
+      await query("UPDATE copy.search_state SET position = $1", [position]);
+      await (await postgres({ url, schema: "copy" })).close();
+      expect(await query("SELECT position FROM copy.search_state")).toEqual([{ position: "" }]);
+    }
+    expect(await find(driver, "a 1.0")).toEqual(["a"]);
+    const [kept] = await query("SELECT position FROM copy.search_state");
+    await (await postgres({ url, schema: "copy" })).close();
+    expect(await query("SELECT position FROM copy.search_state")).toEqual([kept]);
     const { cursor } = await driver.changes({ limit: 10 });
     await driver.commit(commitOf({ name: parseName("b"), add: [documentOf("b", "1.0.0")] }));
     expect((await driver.changes({ cursor: cursor as string, limit: 10 })).items.map((e) => e.name)).toEqual(["b"]);

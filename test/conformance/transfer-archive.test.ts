@@ -39,7 +39,9 @@ async function small(): Promise<Buffer> {
 
 describe.each(backends)("archive of $name", (backend) => {
   it("restores to equal manifests, into an empty storage and again", async () => {
-    const source = await sourceOf(backend);
+    // A server costs round trips, and an archive does not show what it was made of: fewer prompts, but to everywhere.
+    const remote = backend.name === "postgres";
+    const source = await sourceOf(backend, remote ? 60 : Number.POSITIVE_INFINITY);
     const file = join(tempFolder(), "all.ndjson.gz");
     const started = performance.now();
     const report = await backupFile(source, file);
@@ -48,6 +50,7 @@ describe.each(backends)("archive of $name", (backend) => {
     expect(report).toMatchObject({ ok: true, prompts: wanted.prompts, documents: wanted.documents });
     expect(await hashManifest(manifestOfArchive(archiveFile(file)))).toEqual(wanted);
     for (const to of backends) {
+      if (to.name === "postgres" && !remote) continue;
       const target = await to.open();
       const before = performance.now();
       expect(await restoreFile(target, file)).toMatchObject({ ok: true, changed: wanted.prompts });

@@ -201,7 +201,7 @@ else {
         /Index Scan Backward using versions_pkey/,
       ],
       [
-        `select v.version from ${schema}.versions v where prompt_id = $1 and created_at is not null and (created_at, id) < ('~', 1) order by created_at desc, id desc limit 101`,
+        `select v.version from ${schema}.versions v where prompt_id = $1 and created_at is not null and (created_at, sort_key) < ('~', '~') order by created_at desc, sort_key desc limit 101`,
         ["1"],
         /Index Scan Backward using versions_created/,
       ],

@@ -34,6 +34,7 @@ export function* applyCommit(writing: Writing, commit: Commit): Task<Decision<re
     .map((_, i) => i)
     .sort((a, b) => ((changes[a] as Change).name < (changes[b] as Change).name ? -1 : 1));
   const touched: Touched[] = [];
+  checkSchema(Number((yield* first(writing.statements.schemaVersion))?.version));
   for (const i of order) {
     const outcome = yield* applyChange(writing.statements, changes[i] as Change, touched);
     outcomes[i] = outcome;
@@ -90,9 +91,7 @@ function twice({ name, add = [], restore = [], remove = [] }: Change): RegistryE
 /** The prompt's row, which nobody else changes until the end of the transaction. */
 function* lockPrompt(statements: Statements, name: string): Task<Row | undefined> {
   if (statements.lock !== undefined && (yield* first(statements.lock, { name })) === undefined) return undefined;
-  const row = yield* first(statements.state, { name });
-  if (row !== undefined) checkSchema(Number(row.schema_version));
-  return row;
+  return yield* first(statements.state, { name });
 }
 
 /** A process that was there before a migration must not go on writing the way it used to. */

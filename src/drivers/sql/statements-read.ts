@@ -74,7 +74,16 @@ export function readStatements(builder: Builder) {
           db
             .selectFrom("history as h")
             .innerJoin("prompts as p", "p.id", "h.prompt_id")
-            .select(["h.at", sql<number>`1`.as("kind"), "h.id", sql<string>`''`.as("sort_key"), "h.actor", "h.action", "h.label", "h.from_version"])
+            .select([
+              "h.at",
+              sql<number>`1`.as("kind"),
+              "h.id",
+              sql<string>`''`.as("sort_key"),
+              "h.actor",
+              "h.action",
+              "h.label",
+              "h.from_version",
+            ])
             .select(["h.to_version", "h.message", "h.commit_id"])
             .where("p.name", "=", arg<string>("name"))
             .where(sql<boolean>`(h.at, h.id) < (${arg("entryAt")}, ${arg("entryId")})`)

@@ -17,18 +17,7 @@ export function writeStatements(builder: Builder) {
             db.selectFrom("prompts").select("id").where("name", "=", arg<string>("name")).forUpdate(),
             "one",
           ),
-    state: done(
-      "state",
-      withHead()
-        .select((eb) =>
-          eb
-            .selectFrom("prompt_registry_schema as s")
-            .select((e) => e.fn.max("s.version").as("m"))
-            .as("schema_version"),
-        )
-        .where("p.name", "=", arg<string>("name")),
-      "one",
-    ),
+    state: done("state", withHead().where("p.name", "=", arg<string>("name")), "one"),
     slot: done(
       "slot",
       db

@@ -13,7 +13,7 @@ import type {
 } from "../../driver.ts";
 import { isRegistryError, RegistryError, throwIfAborted } from "../../errors.ts";
 import { type PromptName, parseName } from "../../names.ts";
-import { defineLayer, type Layer } from "../layer.ts";
+import { defineLayer, identityOf, type Layer } from "../layer.ts";
 import { DiskTier } from "./disk.ts";
 import { followFeed } from "./feed.ts";
 import { Keeper } from "./keeper.ts";
@@ -49,11 +49,7 @@ function createCache(inner: StorageDriver, settings: CacheSettings): CacheDriver
   const { disk: diskSettings } = settings;
   const disk =
     diskSettings &&
-    new DiskTier(
-      diskSettings.path,
-      JSON.stringify([inner.kind, inner.location, settings.principal]),
-      diskSettings.maxBytes,
-    );
+    new DiskTier(diskSettings.path, JSON.stringify([...identityOf(inner), settings.principal]), diskSettings.maxBytes);
   const keeper = new Keeper(settings.maxBytes, disk);
   const reads = new Reads(inner, keeper, settings);
   const { counts } = reads;

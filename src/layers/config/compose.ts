@@ -81,12 +81,18 @@ interface Times {
   readonly call?: number;
 }
 
-async function cached(main: StorageConfig, { cache: wanted }: LayerConfig, cwd: string): Promise<Layer | undefined> {
+async function cached(
+  main: StorageConfig,
+  { cache: wanted, route }: LayerConfig,
+  cwd: string,
+): Promise<Layer | undefined> {
   if (wanted === undefined || wanted === false) return undefined;
   const { cache } = await import("../cache/index.ts");
   if (wanted === true) return cache();
   const { preload: _, disk, ...rest } = wanted;
-  const options: CacheOptions = { ...rest, principal: principalOf(main) };
+  const others = route?.map(({ storage }) => principalOf(storage)) ?? [];
+  const principal = others.length === 0 ? principalOf(main) : JSON.stringify([principalOf(main), ...others]);
+  const options: CacheOptions = { ...rest, principal };
   return cache(disk === undefined ? options : { ...options, disk: { ...disk, path: resolve(cwd, disk.path) } });
 }
 
@@ -101,7 +107,10 @@ function principalOf(storage: StorageConfig): string {
   }
 }
 
-async function fallingBack({ fallback: places }: LayerConfig, around: Surroundings): Promise<Layer | undefined> {
+async function fallingBack(
+  { fallback: places, prefix: start }: LayerConfig,
+  around: Surroundings,
+): Promise<Layer | undefined> {
   // An empty list is a valid one: it says that nothing is to be asked.
   if (places === undefined || places.length === 0) return undefined;
   const { fallback } = await import("../fallback.ts");
@@ -112,7 +121,9 @@ async function fallingBack({ fallback: places }: LayerConfig, around: Surroundin
     const layers = around.isRemote(place)
       ? [(await import("../circuit.ts")).circuit(), (await import("../timeout.ts")).timeout(5000)]
       : [];
-    storages.push(stack(driver, layers));
+    // What is not shown of the main storage is not shown in an outage either.
+    const within = start === undefined ? undefined : (await import("../prefix.ts")).prefix(start);
+    storages.push(stack(driver, [...layers, within]));
   }
   return fallback(storages);
 }

@@ -81,6 +81,8 @@ function switchOf(key: string, text: string): unknown {
   const on = SWITCH[text.toLowerCase()];
   // Of these the one thing that is set most may stand alone.
   if (key === "PROMPT_REGISTRY_TIMEOUT") return on === false ? false : text;
+  // A number of attempts, also if it is one; no attempt at all is none again.
+  if (key === "PROMPT_REGISTRY_RETRY" && Number(text) > 0) return { attempts: text };
   if (on !== undefined) return on;
   if (key === "PROMPT_REGISTRY_CACHE") return { ttl: text };
   if (key === "PROMPT_REGISTRY_RETRY") return { attempts: text };

@@ -27,8 +27,12 @@ export interface Feed {
   changes(query: { readonly cursor?: Cursor | undefined; readonly limit: number }): Task<FeedPage>;
 }
 
-/** Lower than any transaction: everything is new since then. */
-const BEGINNING = "3:3:";
+/** Lower than any transaction: everything is new since then, also what was adopted with the number 0. */
+const BEGINNING = "1:1:";
+/** A standby does not know which transactions are under way, only the oldest of them: nothing from it on counts as seen. */
+const SEEN = `CASE WHEN pg_is_in_recovery()
+  THEN concat(pg_snapshot_xmin(pg_current_snapshot()), ':', pg_snapshot_xmin(pg_current_snapshot()), ':')::pg_snapshot
+  ELSE pg_current_snapshot() END`;
 const SNAPSHOT_CURSOR = /^(\d{1,20}:\d{1,20}:[\d,]*)(?:~(\d{1,20}:\d{1,20}:[\d,]*)~(\d{1,19})~(\d{1,19}))?$/;
 const LOCK_CURSOR = /^\d{1,18}$/;
 
@@ -54,7 +58,7 @@ SELECT pg_current_xact_id()::text::bigint, id FROM unnest($1::bigint[]) AS id`,
   };
   const now: Statement = {
     name: "feed_now",
-    sql: "SELECT pg_current_snapshot()::text AS snapshot",
+    sql: `SELECT (${SEEN})::text AS snapshot`,
     params: [],
     one: true,
   };
@@ -63,11 +67,11 @@ SELECT pg_current_xact_id()::text::bigint, id FROM unnest($1::bigint[]) AS id`,
     params: ["base", "upto", "txid", "seq", "limit"],
     sql: `SELECT s.now::text AS snapshot, f.txid, f.seq, f.prompt_id, p.name,
   pg_snapshot_xmax($1::pg_snapshot)::text::bigint > pg_snapshot_xmax(pg_current_snapshot())::text::bigint AS rewritten
-FROM (SELECT coalesce($2::pg_snapshot, pg_current_snapshot()) AS now) AS s
+FROM (SELECT coalesce($2::pg_snapshot, ${SEEN}) AS now) AS s
 LEFT JOIN LATERAL (
   SELECT e.txid, e.seq, e.prompt_id FROM ${schema}.feed AS e
-  WHERE e.txid >= pg_snapshot_xmin($1::pg_snapshot)::text::bigint AND (e.txid, e.seq) > ($3::bigint, $4::bigint)
-    AND NOT pg_visible_in_snapshot(e.txid::text::xid8, $1::pg_snapshot)
+  WHERE e.txid >= pg_snapshot_xmin($1::pg_snapshot)::text::bigint - 1 AND (e.txid, e.seq) > ($3::bigint, $4::bigint)
+    AND NOT pg_visible_in_snapshot(greatest(e.txid, 1)::text::xid8, $1::pg_snapshot)
     AND pg_visible_in_snapshot(e.txid::text::xid8, s.now)
   ORDER BY e.txid, e.seq LIMIT $5
 ) AS f ON true

@@ -255,7 +255,12 @@ async function open(engine: PostgresEngine, schema: string, options: PostgresOpt
     if (options.feed !== undefined) server = { ...server, feed: options.feed };
     // Asynchronous commits are lost in a crash after they were acknowledged.
     if (server.synchronousCommit === "off")
-      pool.on("connect", (fresh) => void fresh.query("SET synchronous_commit = on"));
+      pool.on("connect", (fresh) => {
+        fresh.query("SET synchronous_commit = on").catch(() => {
+          // It runs before whatever it was made for: a connection without the setting must not be used for that.
+          fresh.end().catch(() => {});
+        });
+      });
     await migratePostgres(pool, schema, server.readOnly);
     const again = await pool.connect();
     try {

@@ -47,9 +47,15 @@ export async function listen(
       if (!stopped) again(100);
     };
     fresh.on("error", onLost);
-    await fresh.connect();
-    fresh.on("end", onLost);
-    await fresh.query(`LISTEN ${channel}`);
+    try {
+      await fresh.connect();
+      fresh.on("end", onLost);
+      await fresh.query(`LISTEN ${channel}`);
+    } catch (error) {
+      // It may be connected all the same; nobody waits for its end, which may never come.
+      fresh.end().catch(() => {});
+      throw error;
+    }
     started = true;
     if (stopped) await fresh.end();
     else client = fresh;

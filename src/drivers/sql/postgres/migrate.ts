@@ -142,10 +142,18 @@ async function guard(client: PoolClient, schema: string): Promise<void> {
   }
 }
 
-/** Numbers of transactions mean nothing in another server: those of a restored copy become older than all of this one's. */
+/**
+ * Numbers of transactions mean nothing in another server: those of a restored copy become older than all of this one's, and
+ * the text index, which has followed them up to a place that is none here, begins anew.
+ */
 export async function adoptFeed(client: PoolClient, schema: string, server: Server): Promise<void> {
   if (server.feed !== "snapshot" || server.readOnly) return;
+  const end = "pg_snapshot_xmax(pg_current_snapshot())::text";
+  // `snapshot`, or `snapshot~snapshot~txid~seq`.
+  const last = "CASE WHEN position LIKE '%~%' THEN split_part(position, '~', 2) ELSE position END";
   await client.query(
-    `UPDATE ${schema}.feed SET txid = 0 WHERE txid >= pg_snapshot_xmax(pg_current_snapshot())::text::bigint`,
+    `WITH adopted AS (UPDATE ${schema}.feed SET txid = 0 WHERE txid >= ${end}::bigint RETURNING 1)
+UPDATE ${schema}.search_state SET position = '' WHERE position <> '' AND (EXISTS (SELECT 1 FROM adopted)
+  OR coalesce(nullif(split_part(${last}, ':', 2), '')::numeric > ${end}::numeric, true))`,
   );
 }
