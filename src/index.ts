@@ -1,4 +1,11 @@
-export { type ConfigInput, createStorage, loadConfig, type OpenOptions, openRegistry, type RegistryConfig } from "./config.ts";
+export {
+  type ConfigInput,
+  createStorage,
+  loadConfig,
+  type OpenOptions,
+  openRegistry,
+  type RegistryConfig,
+} from "./config.ts";
 export {
   canonicalSeal,
   type Digest,
