@@ -1,7 +1,7 @@
 import { type ChildProcess, fork, type Serializable, type StdioOptions } from "node:child_process";
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, realpathSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { basename, join } from "node:path";
+import { basename, dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { build } from "esbuild";
 import type { Answer, Call, Ended, Request, Watch, WorkerOptions } from "../process/workers/registry.ts";
@@ -64,7 +64,9 @@ export class Worker {
 
   constructor(script: string, options: WorkerOptions, as: As = {}) {
     const stdio: StdioOptions = ["ignore", "inherit", "inherit", "ipc"];
-    this.child = fork(script, [JSON.stringify(options)], { stdio, ...as });
+    // Nothing of this process's surroundings, which another user may not be able to reach.
+    const apart = { execArgv: [], cwd: dirname(script) };
+    this.child = fork(script, [JSON.stringify(options)], { stdio, ...apart, ...as });
     this.child.on("message", (message: { id: number; value: Serializable }) => {
       this.#waiting.get(message.id)?.resolve(message.value);
       this.#waiting.delete(message.id);
