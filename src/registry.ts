@@ -92,8 +92,8 @@ export class PromptRegistry {
    * const { text, version } = await registry.getPrompt("support/triage@production");
    */
   async getPrompt(selector: PromptSelector, options?: GetOptions): Promise<Prompt> {
+    throwIfAborted(options?.signal, "getPrompt");
     if (options?.status !== true) {
-      throwIfAborted(options?.signal, "getPrompt");
       const ready = this.#reader.peek(selector);
       if (ready !== undefined) return ready;
     }

@@ -50,13 +50,12 @@ async function moveHead(
   const act = actOf(context, options);
   const op = freshOperation(options);
   const plan = step(act, op);
-  const done = await commitHead(context, name, act, op, async () => {
+  return commitHead(context, name, act, op, async () => {
     const state = await readHead(context, name, op);
     if (state === undefined) throw notFound(name);
     const next = await plan(state);
     return next === undefined ? undefined : headChange(name, state, next);
   });
-  return done === "unchanged" ? "unchanged" : "changed";
 }
 
 /** Throws unless the version exists and was not removed. */

@@ -10,7 +10,7 @@ import type {
   VersionEntry,
   Yank,
 } from "../driver.ts";
-import { RegistryError, show, throwIfAborted } from "../errors.ts";
+import { RegistryError, show } from "../errors.ts";
 import { formatSelector, LATEST, type PromptName, type PromptRef, parseLabel, parseName, parseRef } from "../names.ts";
 import { maxSatisfying, parseRange, parseVersion, type Range, type Version } from "../semver.ts";
 import type { Context } from "./context.ts";
@@ -136,7 +136,6 @@ export class Reader {
   }
 
   async get(selector: PromptSelector, options: GetOptions): Promise<Prompt> {
-    throwIfAborted(options.signal, "getPrompt");
     const [prompt] = await this.getMany([this.ref(selector)], options);
     return prompt as Prompt;
   }

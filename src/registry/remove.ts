@@ -121,7 +121,7 @@ export async function restoreVersion(
   const document = takeSealed(name, request);
   const act = actOf(context, options);
   const op = freshOperation(options);
-  const done = await commitHead(context, name, act, op, async (committed) => {
+  const status = await commitHead(context, name, act, op, async (committed) => {
     const [state, answer] = await Promise.all([
       readHead(context, name, op),
       readOne(context, name, { kind: "version", version }, op),
@@ -150,7 +150,7 @@ export async function restoreVersion(
     if (plan === undefined && answer.status === "found") return undefined;
     return { ...(plan === undefined ? { name } : headChange(name, state, plan)), ...restore };
   });
-  return { name, version, status: done === "unchanged" ? "unchanged" : "changed" };
+  return { name, version, status };
 }
 
 function requireSame(name: PromptName, version: Version, stored: string, document: SealedDocument): void {

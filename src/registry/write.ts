@@ -66,7 +66,6 @@ export function headChange(name: PromptName, state: HeadState | undefined, plan:
  *
  * @param plan reads the state and says what to change; `undefined`: nothing to do. `committed`: the head was moved by this
  *   very call, and only what comes after the head may be missing
- * @returns the state after the change, `undefined` where it was not told, or `unchanged`
  */
 export async function commitHead(
   context: Context,
@@ -74,7 +73,7 @@ export async function commitHead(
   act: Act,
   op: Operation,
   plan: (committed: boolean) => Promise<Change | undefined>,
-): Promise<HeadState | undefined | "unchanged"> {
+): Promise<"changed" | "unchanged"> {
   let committed = false;
   let unknown: RegistryError | undefined;
   let unknowns = 0;
@@ -83,7 +82,7 @@ export async function commitHead(
       throwIfAborted(op.signal, "commit");
       if (round > MAX_ROUNDS) throw tooBusy(name);
       const change = await plan(committed);
-      if (change === undefined) return committed ? undefined : "unchanged";
+      if (change === undefined) return committed ? "changed" : "unchanged";
       if (unknowns > MAX_UNKNOWN && unknown !== undefined) throw unknown;
       let outcome: Outcome;
       try {
@@ -95,11 +94,11 @@ export async function commitHead(
         unknowns++;
         committed ||= await wasCommitted(context, name, act.commit, op, error);
         // The history proves the head, not the tombstones and documents that come after it: the next plan sees to those.
-        if (committed && change.remove === undefined && change.restore === undefined) return undefined;
+        if (committed && change.remove === undefined && change.restore === undefined) return "changed";
         await backOff(unknowns);
         continue;
       }
-      if (outcome.status === "done") return outcome.head;
+      if (outcome.status === "done") return "changed";
       if (outcome.status === "exists") {
         throw new RegistryError("CONFLICT", `${name}@${outcome.existing.version} is in the way`, {
           name,
