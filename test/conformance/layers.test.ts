@@ -8,7 +8,7 @@ import { memory } from "../../src/drivers/memory.ts";
 import { cache } from "../../src/layers/cache/index.ts";
 import { circuit } from "../../src/layers/circuit.ts";
 import { fallback } from "../../src/layers/fallback.ts";
-import { type Layer, stack } from "../../src/layers/layer.ts";
+import type { Layer } from "../../src/layers/layer.ts";
 import { limit } from "../../src/layers/limit.ts";
 import { mirror } from "../../src/layers/mirror.ts";
 import { prefix } from "../../src/layers/prefix.ts";
@@ -17,6 +17,7 @@ import { route } from "../../src/layers/route.ts";
 import { deadline, timeout } from "../../src/layers/timeout.ts";
 import { trace } from "../../src/layers/trace.ts";
 import { driverSuite } from "../../src/testing/index.ts";
+import { COMPOSED, composed } from "../support/composed.ts";
 
 const root = mkdtempSync(join(tmpdir(), "layers-suite-"));
 afterAll(() => rmSync(root, { recursive: true, force: true }));
@@ -51,28 +52,19 @@ for (const [name, layer] of Object.entries(layers)) {
 
 const places = new WeakMap<StorageDriver, { readonly path: string; readonly disk: string }>();
 
-function composed(place: { readonly path: string; readonly disk: string }): StorageDriver {
-  const driver = stack(fs({ path: place.path }), [
-    trace({ log: () => {} }),
-    cache({ disk: { path: place.disk } }),
-    fallback([memory()]),
-    deadline(),
-    retry(),
-    circuit(),
-    timeout(),
-    limit(),
-  ]);
+function open(place: { readonly path: string; readonly disk: string }): StorageDriver {
+  const driver = composed(fs({ path: place.path }), place.disk);
   places.set(driver, place);
   return driver;
 }
 
 driverSuite({
-  name: "trace, cache, fallback, deadline, retry, circuit, timeout, limit over fs",
+  name: `${COMPOSED} over fs`,
   runner,
-  open: async () => composed({ path: join(folder(), "registry"), disk: folder() }),
+  open: async () => open({ path: join(folder(), "registry"), disk: folder() }),
   // No `another`: handles with a cache of their own see each other's changes after the TTL, which is their contract.
   reopen: async (driver) => {
     await driver.close();
-    return composed(places.get(driver) as { path: string; disk: string });
+    return open(places.get(driver) as { path: string; disk: string });
   },
 });

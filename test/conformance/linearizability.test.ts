@@ -5,14 +5,13 @@ import { memory } from "../../src/drivers/memory.ts";
 import { parseLabel, parseName } from "../../src/names.ts";
 import { parseVersion } from "../../src/semver.ts";
 import { type ClientEvent, checkLinearizable, fault, runHistory } from "../../src/testing/index.ts";
+import { COMPOSED, composed } from "../support/composed.ts";
 import { temporaryFolder } from "../support/fs-suite.ts";
 import { racyDrivers } from "./mutants/linearizability.ts";
 
 const HISTORIES = 20;
 const CLIENTS = 8;
 const OPS = 500;
-// Calls that go to a disk take their time: the nightly run sets 500.
-const FS_OPS = Number(process.env.PROMPT_REGISTRY_FS_HISTORY_CALLS ?? 60);
 
 const folder = temporaryFolder("lin");
 
@@ -132,12 +131,21 @@ describe(`${HISTORIES} histories of ${CLIENTS} clients are linearizable`, () => 
     }
   }, 120_000);
 
+  // Of one handle: two with a cache each see each other's changes after its TTL, which is their contract.
+  it(`${COMPOSED} over memory`, async () => {
+    for (let seed = 1; seed <= HISTORIES; seed++) {
+      const { history, verdict } = await check([composed(memory())], seed, CLIENTS, OPS);
+      expect(verdict.message, `seed ${seed}`).toBeUndefined();
+      expect(history.length).toBeGreaterThan(CLIENTS * OPS);
+    }
+  }, 120_000);
+
   it("fs, two handles", async () => {
     for (let seed = 1; seed <= HISTORIES; seed++) {
       const path = folder();
       const modes = seed % 2 === 0 ? (["embedded", "embedded"] as const) : (["embedded", "server"] as const);
       const handles = modes.map((mode) => fs({ path, mode }));
-      const { verdict } = await check(handles, seed, CLIENTS, FS_OPS);
+      const { verdict } = await check(handles, seed, CLIENTS, OPS);
       expect(verdict.message, `seed ${seed}, ${modes.join(" and ")}`).toBeUndefined();
       for (const handle of handles) await handle.close();
     }

@@ -3,6 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { checkLinearizable, runHistory } from "../../src/testing/linearizability/index.ts";
+import { COMPOSED, composed } from "../support/composed.ts";
 import { type PostgresServer, postgresProblem, startPostgres } from "../support/postgres.ts";
 import { skipSuite } from "../support/skip.ts";
 import { type Backend, openBackend } from "./sql-worker.ts";
@@ -41,3 +42,18 @@ describe.each(backends)("$title: 8 clients on two handles, 500 calls each", ({ m
     },
   );
 });
+
+if (problem === undefined) {
+  test.each(Array.from({ length: HISTORIES }, (_, i) => i + 1))(
+    `${COMPOSED} over postgres: history %i is linearizable per prompt`,
+    async (seed) => {
+      const driver = composed(
+        await openBackend({ postgres: { url: (server as PostgresServer).url, pool: { max: 8 } } }),
+      );
+      const history = await runHistory({ handles: [driver], clients: 8, ops: 500, seed, prefix: "composed" });
+      const verdict = checkLinearizable(history, { together: true });
+      expect(verdict.ok, verdict.message).toBe(true);
+      await driver.close();
+    },
+  );
+}

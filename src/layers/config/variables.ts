@@ -25,7 +25,7 @@ const OTHER_VARIABLES: ReadonlySet<string> = new Set([
   "PROMPT_REGISTRY_TOKEN",
   "PROMPT_REGISTRY_CORPUS",
   "PROMPT_REGISTRY_DEMO_DIR",
-  "PROMPT_REGISTRY_FS_HISTORY_CALLS",
+  "PROMPT_REGISTRY_NODE24",
 ]);
 const SWITCH: Readonly<Record<string, boolean>> = {
   true: true,
