@@ -15,6 +15,8 @@ const COLUMNS = ["version", "sortKey", "digest", "createdAt", "author", "message
  * - `known` takes the weakest lock there is on rows that exist, which only a change of their head or a removal holds up,
  *   and not another publish. Waiting for it gives the row as it is then, while all the rest of the statement sees the
  *   state in which it began: so whether a prompt must be marked live again is read off `known`.
+ * - Prompts and taken slots are looked up one by one in their indexes: of a list or a join the server may make a scan of the
+ *   whole table, while its statistics are young, and it keeps such a plan while the table grows.
  * - A slot or name that somebody else took at the same time gives a row without `id` and without `existing`; the caller
  *   does such changes again, one by one.
  */
@@ -34,6 +36,8 @@ told AS (INSERT INTO ${schema}.feed (seq, txid, prompt_id)
     $6::text AS author, $7::text AS message, $8::text AS content, 1 AS place`
     : `SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[])
     WITH ORDINALITY AS i (name, version, sort_key, digest, created_at, author, message, content, place)`;
+  const known = (name: string) => `SELECT id, name, live, generation, pin, labels, yanked, deprecated, updated_at
+  FROM ${schema}.prompts WHERE name = ${name} LIMIT 1 FOR KEY SHARE`;
   return {
     name: single ? "publish_one" : "publish",
     params: ["name", ...COLUMNS, "schemaVersion", "channel", "notes"],
@@ -42,8 +46,7 @@ told AS (INSERT INTO ${schema}.feed (seq, txid, prompt_id)
   WHERE (SELECT max(version) FROM ${schema}.prompt_registry_schema) <= $9::integer
 ),
 known AS MATERIALIZED (
-  SELECT id, name, live, generation, pin, labels, yanked, deprecated, updated_at
-  FROM ${schema}.prompts WHERE ${single ? "name = $1::text" : "name = ANY ($1::text[]) ORDER BY name"} FOR KEY SHARE
+  ${single ? known("$1::text") : `SELECT k.* FROM (SELECT name FROM input ORDER BY name) i CROSS JOIN LATERAL (${known("i.name")}) k`}
 ),
 made AS (
   INSERT INTO ${schema}.prompts (name, live)
@@ -70,7 +73,10 @@ FROM input i
 LEFT JOIN target t ON t.name = i.name
 LEFT JOIN known p ON p.id = t.id
 LEFT JOIN added a ON a.prompt_id = t.id
-LEFT JOIN ${schema}.versions e ON e.prompt_id = t.id AND e.sort_key = i.sort_key
+LEFT JOIN LATERAL (
+  SELECT v.id, v.version, v.content FROM ${schema}.versions v
+  WHERE a.id IS NULL AND v.prompt_id = t.id AND v.sort_key = i.sort_key LIMIT 1
+) e ON true
 ORDER BY i.place`,
   };
 }

@@ -12,7 +12,7 @@ export function latestSql(schema: string, column: "version" | "sort_key"): strin
   return `coalesce((${live} AND v.sort_key LIKE '%~' ${highest}), (${live} ${highest}))`;
 }
 
-/** Any number of asks in one round trip. */
+/** Any number of asks in one round trip. Each is a step in an index: of plain joins the server may make scans of whole tables. */
 export function readManyStatement(schema: string): Statement {
   return {
     name: "read_many",
@@ -20,10 +20,13 @@ export function readManyStatement(schema: string): Statement {
     sql: `SELECT a.place, p.id, p.generation, p.labels, p.pin, p.yanked, p.deprecated, p.updated_at, ${latestSql(schema, "version")} AS highest,
   t.version, t.tombstone, t.revision, t.content
 FROM unnest($1::text[], $2::text[], $3::text[]) WITH ORDINALITY AS a (name, kind, target, place)
-JOIN ${schema}.prompts AS p ON p.name = a.name
-LEFT JOIN ${schema}.versions AS t ON t.prompt_id = p.id AND t.sort_key = CASE a.kind
-  WHEN 'version' THEN a.target WHEN 'label' THEN p.label_keys ->> a.target
-  WHEN 'latest' THEN coalesce(p.pin_key, ${latestSql(schema, "sort_key")}) END`,
+CROSS JOIN LATERAL (SELECT * FROM ${schema}.prompts WHERE name = a.name LIMIT 1) AS p
+LEFT JOIN LATERAL (
+  SELECT * FROM ${schema}.versions WHERE prompt_id = p.id AND sort_key = CASE a.kind
+    WHEN 'version' THEN a.target WHEN 'label' THEN p.label_keys ->> a.target
+    WHEN 'latest' THEN coalesce(p.pin_key, ${latestSql(schema, "sort_key")}) END
+  LIMIT 1
+) AS t ON true`,
   };
 }
 
