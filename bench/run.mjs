@@ -61,10 +61,10 @@ async function loadSubject() {
   const { nodeIo, watched } = await dist.load("drivers/fs/io.js");
   const { parseFrontMatter } = await dist.load("yaml.js");
   const { compileTemplate } = await dist.load("template.js");
-  const { PromptRegistry, sealDocument } = index;
+  const { PromptRegistry, openRegistry, sealDocument } = index;
   return {
     folder: dist.folder,
-    ...{ PromptRegistry, sealDocument, memory, fs, nodeIo, watched, parseFrontMatter, compileTemplate },
+    ...{ PromptRegistry, openRegistry, sealDocument, memory, fs, nodeIo, watched, parseFrontMatter, compileTemplate },
   };
 }
 

@@ -1,11 +1,11 @@
 // What does a read of what is in memory cost, beyond the look-up?
+import { join } from "node:path";
 import { promptName, promptText } from "../lib/data.mjs";
 import { random, shuffle } from "../lib/stats.mjs";
 
 const COUNT = 10_000;
 
-async function filled({ PromptRegistry, memory }) {
-  const registry = new PromptRegistry(memory());
+async function filled(registry) {
   const requests = Array.from({ length: COUNT }, (_, i) => ({
     name: promptName(i),
     version: "1.0.0",
@@ -48,8 +48,15 @@ function direct(name, role, keys, get) {
   };
 }
 
-async function setUp(dist, suffix) {
-  const registry = await filled(dist);
+/** The memory storage, or a database behind a cache, which is what an application has in production. */
+async function open({ dist, scratch }, cached) {
+  if (!cached) return new dist.PromptRegistry(dist.memory());
+  const storage = `sqlite:${join(scratch(), "cached.db")}`;
+  return dist.openRegistry({ storage, cache: { ttl: "1d", maxBytes: "256MB" } }, { env: {}, configFile: false });
+}
+
+async function setUp(bench, suffix, cached = false) {
+  const registry = await filled(await open(bench, cached));
   const stored = Array.from({ length: COUNT }, (_, i) => promptName(i) + suffix);
   const map = new Map();
   for (const key of stored) map.set(key, await registry.getPrompt(key));
@@ -57,8 +64,9 @@ async function setUp(dist, suffix) {
   return { registry, keys: shuffle(stored, random(5)), map };
 }
 
-async function getPrompt({ dist, rival }, suffix) {
-  const { registry, keys, map } = await setUp(dist, suffix);
+async function getPrompt(bench, suffix, cached) {
+  const { rival } = bench;
+  const { registry, keys, map } = await setUp(bench, suffix, cached);
   const get = async (key) => map.get(key);
   const subjects = [
     awaited("getPrompt", "ours", keys, (key) => registry.getPrompt(key)),
@@ -80,8 +88,9 @@ async function getPrompt({ dist, rival }, suffix) {
   };
 }
 
-async function peekPrompt({ dist, rival }, suffix) {
-  const { registry, keys, map } = await setUp(dist, suffix);
+async function peekPrompt(bench, suffix) {
+  const { rival } = bench;
+  const { registry, keys, map } = await setUp(bench, suffix);
   const subjects = [
     direct("peekPrompt", "ours", keys, (key) => registry.peekPrompt(key)),
     direct("Map.get", "floor", keys, (key) => map.get(key)),
@@ -103,6 +112,13 @@ export const cases = Object.entries(kinds).flatMap(([kind, suffix]) => [
     goal: kind === "latest" ? "G3" : "G1",
     title: `getPrompt from memory, ${kind}`,
     prepare: (bench) => getPrompt(bench, suffix),
+  },
+  {
+    id: `cached-get-${kind}`,
+    goal: kind === "latest" ? "G3" : "G1",
+    title: `getPrompt through the cache layer over SQLite, ${kind}`,
+    modes: ["default", "full"],
+    prepare: (bench) => getPrompt(bench, suffix, true),
   },
   {
     id: `memory-peek-${kind}`,
