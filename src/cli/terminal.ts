@@ -6,6 +6,7 @@ export type Paint = (style: Style, text: string) => string;
 
 // Foreign text on a terminal must not move the cursor, change the title or reorder what is read (Trojan Source).
 const UNPRINTABLE = /[\p{Cc}\p{Cf}\p{Co}\p{Cs}\u2028\u2029]/gu;
+const KEPT: ReadonlySet<string> = new Set(["\n", "\t", "\u200c", "\u200d"]);
 const CLEAR_LINE = "\r\u001b[2K";
 const FIRST_AFTER = 400;
 const FRAME = 100;
@@ -48,6 +49,21 @@ export class Terminal {
     if (text === "") return;
     this.#hide();
     this.#io.stdout.write(text);
+  }
+
+  /**
+   * Somebody's text as the result: byte for byte, but on a terminal with escapes for what the terminal would obey or hide.
+   * The joiners that emoji and many scripts are written with stay.
+   */
+  text(text: string): void {
+    const isKept = (c: string, at: number) => KEPT.has(c) || (c === "\r" && text[at + 1] === "\n");
+    const shown = this.interactive
+      ? text.replace(UNPRINTABLE, (c, at: number) => (isKept(c, at) ? c : clean(c)))
+      : text;
+    this.out(shown);
+    if (shown !== text) {
+      this.warn("control or invisible characters are shown as escapes; send the output to a file for the very bytes");
+    }
   }
 
   json(value: unknown): void {

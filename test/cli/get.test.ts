@@ -7,8 +7,20 @@ test("get prints the text, byte for byte", async () => {
   await world.store("a", "1.0.0", text);
   const ran = await world.run("get", "a");
   expect(ran).toMatchObject({ code: 0, out: text, err: "" });
-  // Also on a terminal: what is shown is what is there.
-  expect((await world.runWith({ stdoutTTY: true, stderrTTY: true }, "get", "a")).out).toBe(text);
+});
+
+test("a terminal shows what it would obey or hide, and leaves alone what is written with joiners", async () => {
+  const world = new World();
+  const family = "\u{1F468}\u200d\u{1F469}\u200d\u{1F467}";
+  await world.store("a", "1.0.0", `\uFEFFline\r\n\t${family}\u001b[2J\rover\u202e\u{E0041}`);
+  const ran = await world.runWith({ stdoutTTY: true, stderrTTY: true }, "get", "a");
+  expect(ran.out).toBe(`\\u{feff}line\r\n\t${family}\\u{1b}[2J\\u{d}over\\u{202e}\\u{e0041}`);
+  expect(ran.err).toContain("shown as escapes");
+  await world.store("b", "1.0.0", `line\r\n${family}`);
+  expect(await world.runWith({ stdoutTTY: true, stderrTTY: true }, "get", "b")).toMatchObject({
+    out: `line\r\n${family}`,
+    err: "",
+  });
 });
 
 test.each([

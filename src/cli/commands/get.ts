@@ -8,7 +8,8 @@ export const command = defineCommand({
   usage: ["SELECTOR"],
   details: [
     "Prints the author's text as it was stored: no byte more, no byte less. With --raw, the whole stored document, which",
-    "`push` and `restore` take as it is. That a version is yanked, or a prompt deprecated, is said on stderr.",
+    "`push` and `restore` take as it is. Only on a terminal, characters that it would obey or hide are shown as escapes.",
+    "That a version is yanked, or a prompt deprecated, is said on stderr.",
   ],
   arguments: [{ name: "SELECTOR", kind: "selector" }],
   options: { raw: { type: "boolean", help: "print the stored document, with its seal" } },
@@ -24,7 +25,7 @@ export const command = defineCommand({
     const prompt = await registry.getPrompt(positionals[0] as string, { signal: context.signal });
     remark(context, prompt);
     if (context.json) context.terminal.json(prompt);
-    else context.terminal.out(values.raw ? await storedText(registry, prompt, context.signal) : prompt.text);
+    else context.terminal.text(values.raw ? await storedText(registry, prompt, context.signal) : prompt.text);
     return undefined;
   },
 });

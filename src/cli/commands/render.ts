@@ -34,7 +34,7 @@ export const command = defineCommand({
     remark(context, prompt);
     const text = prompt.render(all);
     if (context.json) context.terminal.json({ name: prompt.name, version: prompt.version, text });
-    else context.terminal.out(text);
+    else context.terminal.text(text);
     return undefined;
   },
 });
