@@ -7,7 +7,11 @@ wanted=(
   strace:strace # faults injected into system calls (test/process)
   # chromium:chromium       # the web page in a browser
   # faketime:faketime       # clock skew
-  # radosgw:radosgw         # a real S3 server; also ceph-mon, ceph-osd, ceph-mgr, ceph-common
+  # A real S3 server (test/support/radosgw.ts).
+  radosgw:radosgw
+  ceph-mon:ceph-mon
+  ceph-osd:ceph-osd
+  ceph:ceph-common
 )
 
 missing=()

@@ -19,12 +19,19 @@ const VARIABLES: Readonly<Record<string, readonly [setting: string, kind: Kind]>
   PROMPT_REGISTRY_MIRROR: ["mirror", "text"],
   PROMPT_REGISTRY_ROUTE: ["route", "text"],
   PROMPT_REGISTRY_TRACE: ["trace", "switch"],
+  PROMPT_REGISTRY_POLICY: ["policy", "switch"],
 };
 /** Read elsewhere: secrets, and settings of the tests. */
 const OTHER_VARIABLES: ReadonlySet<string> = new Set([
   "PROMPT_REGISTRY_TOKEN",
+  "PROMPT_REGISTRY_GITHUB_CLIENT_ID",
   "PROMPT_REGISTRY_CORPUS",
+  "PROMPT_REGISTRY_SERVER_KILLS",
+  "PROMPT_REGISTRY_SOAK_MINUTES",
   "PROMPT_REGISTRY_DEMO_DIR",
+  "PROMPT_REGISTRY_S3_FULL",
+  "PROMPT_REGISTRY_GITHUB_FULL",
+  "PROMPT_REGISTRY_GITHUB_LIVE",
   "PROMPT_REGISTRY_NODE24",
 ]);
 const SWITCH: Readonly<Record<string, boolean>> = {
