@@ -264,7 +264,8 @@ export interface Commit {
 /**
  * Index-aligned with the changes.
  *
- * - `done`: durable, and visible to every later read. `head` is the state after it, as far as the driver had to look
+ * - `done`: durable, and visible to every later read. `head` is the state after it, as far as the driver had to look;
+ *   `stored`, index-aligned with `add`, are the documents as stored, where the store seals documents itself
  * - `exists`: a slot in `add` or `restore` was taken by `existing`, which is durable. Nothing of this change was applied,
  *   unless (atomicity `prompt` and `document`) the slot was taken while documents before it were being created
  * - `conflict`: the head was not the expected one. `added` tells whether the documents were created all the same (with
@@ -273,7 +274,12 @@ export interface Commit {
  * - `skipped`: nothing was done, since another change of an atomic commit was refused
  */
 export type Outcome =
-  | { readonly status: "done"; readonly head?: HeadState; readonly warnings?: readonly string[] }
+  | {
+      readonly status: "done";
+      readonly head?: HeadState;
+      readonly warnings?: readonly string[];
+      readonly stored?: readonly StoredDocument[];
+    }
   | { readonly status: "exists"; readonly existing: StoredDocument }
   | { readonly status: "conflict"; readonly added: boolean }
   | { readonly status: "failed"; readonly error: RegistryError }

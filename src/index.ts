@@ -29,6 +29,7 @@ export {
   parseSelector,
   type Selector,
 } from "./names.ts";
+export type { Allowance, PolicyFinding, Publication, PublishPolicy } from "./policy/types.ts";
 export type { ChangeOptions, RegistryOptions } from "./registry/context.ts";
 export type { PromptDiff } from "./registry/diff.ts";
 export type { DoctorOptions, DoctorReport, VerifyOptions, VerifyReport } from "./registry/inspect.ts";

@@ -10,6 +10,7 @@ import type {
 } from "./driver.ts";
 import { throwIfAborted } from "./errors.ts";
 import { parseName, parsePrefix } from "./names.ts";
+import type { PublishPolicy } from "./policy/types.ts";
 import { type ChangeOptions, type Context, createContext, type RegistryOptions } from "./registry/context.ts";
 import { diffPrompts, type PromptDiff } from "./registry/diff.ts";
 import {
@@ -81,6 +82,11 @@ export class PromptRegistry {
     this.driver = driver;
     this.#context = createContext(driver, options);
     this.#reader = new Reader(this.#context);
+  }
+
+  /** What is asked before a version is stored; `undefined`: nothing is. */
+  get policy(): PublishPolicy | undefined {
+    return this.#context.policy;
   }
 
   /**

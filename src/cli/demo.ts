@@ -39,9 +39,9 @@ const STAGES: readonly Stage[] = [
   },
   {
     revisions: [
-      { name: "code/review", version: "1.1.0", file: "code/review/v1.1.0.md", message: "follow the project's rules" },
+      { name: "code/review", version: "2.0.0", file: "code/review/v2.0.0.md", message: "takes the rules of the project" },
     ],
-    diff: ["code/review@1.0.0", "@1.1.0"],
+    diff: ["code/review@1.0.0", "@2.0.0"],
   },
   {
     revisions: [

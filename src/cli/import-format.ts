@@ -1,6 +1,7 @@
 import { lstat, open, readdir } from "node:fs/promises";
 import { basename, join } from "node:path";
 import { isRegistryError, RegistryError, show, throwIfAborted } from "../errors.ts";
+import type { Allowance } from "../policy/types.ts";
 import type { Bump } from "../semver.ts";
 import {
   formatByName,
@@ -23,6 +24,7 @@ export interface FormatValues {
   readonly "dry-run"?: boolean;
   readonly author?: string;
   readonly message?: string;
+  readonly allow?: Allowance;
 }
 
 const MAX_BYTES = 256 * 2 ** 20;
@@ -57,6 +59,7 @@ export async function importFormat(context: Context, values: FormatValues, path:
         ...{ signal, labels: values.labels === true },
         ...(author === undefined ? {} : { author }),
         ...(message === undefined ? {} : { message }),
+        ...(values.allow === undefined ? {} : { allow: values.allow }),
         onProgress: ({ done, total, name }) => terminal.progress(`importing ${name}`, done, total),
       })),
     );

@@ -1,6 +1,8 @@
 import { join } from "node:path";
 import { isSealed } from "../document.ts";
 import { isRegistryError, type RegistryError } from "../errors.ts";
+import { findingLine } from "../policy/enforce.ts";
+import type { Allowance } from "../policy/types.ts";
 import type { StoreRequest } from "../registry/request.ts";
 import type { PromptRegistry } from "../registry.ts";
 import type { Bump } from "../semver.ts";
@@ -27,6 +29,7 @@ export interface ImportOptions {
   readonly dryRun: boolean;
   readonly author?: string;
   readonly message?: string;
+  readonly allow?: Allowance;
 }
 
 export interface ImportOutcome {
@@ -102,7 +105,10 @@ async function prepare(context: Context, found: FoundFile, options: ImportOption
   try {
     const text = await readTextFile(context, join(options.folder, file));
     const own = version !== undefined ? { version } : isSealed(text) ? {} : { bump: options.bump };
-    return { found: { ...found, name }, request: { name, text, ...own } };
+    return {
+      found: { ...found, name },
+      request: { name, text, ...own, ...(options.allow && { allow: options.allow }) },
+    };
   } catch (error) {
     return failure({ file, name }, error);
   }
@@ -131,6 +137,8 @@ async function store(
     return outcomes.map((outcome, i) => {
       const { file } = (items[i] as Item).found;
       if (outcome.status !== "failed") {
+        for (const warning of outcome.warnings ?? []) context.terminal.warn(`${file}: ${warning}`);
+        for (const found of outcome.overridden ?? []) context.terminal.warn(`${file}: allowed: ${findingLine(found)}`);
         return { file, name: outcome.name, version: outcome.version, status: outcome.status };
       }
       // A storage that is away fails every file: that is no fault of this one.

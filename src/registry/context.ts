@@ -1,6 +1,7 @@
 import { randomUUID } from "node:crypto";
 import { checkNote, MAX_AUTHOR, MAX_MESSAGE } from "../document.ts";
 import type { StorageDriver } from "../driver.ts";
+import type { PublishPolicy } from "../policy/types.ts";
 import type { Act } from "../rules/plan.ts";
 
 /** What every operation of the registry works with. */
@@ -9,11 +10,17 @@ export interface Context {
   readonly now: () => Date;
   readonly newId: () => string;
   readonly author: string | undefined;
+  readonly policy: PublishPolicy | undefined;
 }
 
 export interface RegistryOptions {
   /** Who is named as author of changes when a call names nobody. */
   readonly author?: string;
+  /**
+   * Asked about every version before it is stored; what it blocks is `INVALID`. Made by `createPolicy` of
+   * `prompt-registry/policy`. Default: none. With one, a publish reads what is there before it writes.
+   */
+  readonly policy?: PublishPolicy;
   /** The clock; for tests. */
   readonly now?: () => Date;
   /** Makes commit ids; for tests. Default: random UUIDs. */
@@ -26,6 +33,7 @@ export function createContext(driver: StorageDriver, options: RegistryOptions): 
     now: options.now ?? (() => new Date()),
     newId: options.newId ?? randomUUID,
     author: options.author,
+    policy: options.policy,
   };
 }
 

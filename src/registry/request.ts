@@ -12,6 +12,8 @@ import {
 } from "../document.ts";
 import { RegistryError, show } from "../errors.ts";
 import { type Label, type PromptName, parseLabel, parseName } from "../names.ts";
+import { checkAllowance } from "../policy/enforce.ts";
+import type { Allowance } from "../policy/types.ts";
 import { type Bump, parseVersion, type Version } from "../semver.ts";
 
 export interface StoreRequest {
@@ -38,6 +40,8 @@ export interface StoreRequest {
   readonly expect?: string | null;
   /** Lift a pin that a rollback set, so that `latest` follows the highest version again. */
   readonly unpin?: boolean;
+  /** Publish in spite of these rules of the policy, for this reason; both go into the message, and so into the history. */
+  readonly allow?: Allowance;
 }
 
 /** A checked request. */
@@ -52,6 +56,7 @@ export interface Wanted {
   readonly labels: readonly Label[];
   readonly expect?: Version | null;
   readonly unpin: boolean;
+  readonly allow?: Allowance;
   /** Planning it needs the head. */
   readonly needsHead: boolean;
 }
@@ -118,6 +123,7 @@ function check(request: StoreRequest): Wanted {
     labels,
     ...(expect === undefined ? {} : { expect }),
     unpin,
+    ...(request.allow === undefined ? {} : { allow: checkAllowance(request.allow) }),
     needsHead: labels.length > 0 || expect !== undefined || unpin,
   };
 }

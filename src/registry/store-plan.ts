@@ -2,6 +2,8 @@ import { type Digest, openStored, type SealedDocument, sameText, sealDocument } 
 import { type Change, EMPTY_HEAD, type Head, type HeadState, type Outcome, type ReadAnswer } from "../driver.ts";
 import { isRegistryError, RegistryError } from "../errors.ts";
 import type { PromptName } from "../names.ts";
+import { withOverride } from "../policy/enforce.ts";
+import type { PolicyFinding } from "../policy/types.ts";
 import { type Act, type HeadPlan, planLabels, refuseYanked } from "../rules/plan.ts";
 import { bumpVersion, compareVersions, type Version } from "../semver.ts";
 import type { Context } from "./context.ts";
@@ -21,6 +23,10 @@ export interface Item extends Wanted {
   there?: Digest;
   /** An earlier request of the same call that stores this very version and text. */
   twin?: Item;
+  /** What the policy was asked about, and what it said. */
+  judged?: SealedDocument;
+  warnings?: readonly string[];
+  overridden?: readonly PolicyFinding[];
   error?: RegistryError;
 }
 
@@ -98,7 +104,7 @@ export function planGroup(context: Context, act: Act, group: Group, state: Group
 }
 
 function labelAct(item: Item, act: Act): Act {
-  return { ...act, by: item.author ?? act.by, message: item.message ?? act.message };
+  return { ...act, by: item.author ?? act.by, message: withOverride(item.message ?? act.message, item.allow) };
 }
 
 function chooseVersion(
@@ -192,7 +198,7 @@ function sealWanted(item: Item, act: Act, context: Context): SealedDocument {
   const version = item.version as Version;
   if (item.sealed !== undefined) return item.sealed;
   const author = item.author ?? act.by;
-  const message = item.message ?? act.message;
+  const message = withOverride(item.message ?? act.message, item.allow);
   const document = sealDocument({
     name,
     version,

@@ -1,13 +1,15 @@
-import type { Digest, SealedDocument } from "../document.ts";
-import type { Change, Operation, Outcome, ReadAnswer, ReadAsk } from "../driver.ts";
-import { isRegistryError, type RegistryError, throwIfAborted } from "../errors.ts";
+import { type Digest, openStored, type SealedDocument } from "../document.ts";
+import type { Change, Operation, Outcome, ReadAnswer, ReadAsk, StoredDocument } from "../driver.ts";
+import { isRegistryError, RegistryError, throwIfAborted } from "../errors.ts";
 import type { PromptName } from "../names.ts";
+import type { PolicyFinding } from "../policy/types.ts";
 import type { Act } from "../rules/plan.ts";
 import type { Version } from "../semver.ts";
 import { actOf, type ChangeOptions, type Context } from "./context.ts";
 import { allVersions, freshOperation, readAll } from "./read.ts";
 import { checkRequest, type StoreRequest } from "./request.ts";
 import { type Group, type GroupState, type Item, planGroup } from "./store-plan.ts";
+import { refuses } from "./store-policy.ts";
 import { backOff, commitAll, MAX_ROUNDS, MAX_UNKNOWN, tooBusy, wasCommitted } from "./write.ts";
 
 export interface StoreResult {
@@ -23,6 +25,8 @@ export interface StoreResult {
   /** `latest` is pinned, so a higher version does not move it; store with `unpin: true`, or call `unpin`. */
   readonly pinned?: true;
   readonly warnings?: readonly string[];
+  /** What the policy would have blocked but for `allow`: for an audit log. */
+  readonly overridden?: readonly PolicyFinding[];
 }
 
 export interface StoreFailure {
@@ -53,6 +57,7 @@ export async function storeMany(
     return { ...wanted, ...version, created: false, sent: false, pointed: false };
   });
   const groups = groupByName(items);
+  if (context.policy !== undefined) for (const group of groups) group.look = true;
   const atomic = options.atomic === true;
   const causes = new Set<RegistryError>();
   for (let round = 0; groups.some((g) => !g.settled); round++) {
@@ -105,6 +110,7 @@ function resultOf(item: Item, groups: readonly Group[]): StoreResult | StoreFail
   if (error !== undefined) return { name, status: "failed", error };
   const outcome = groups.find((g) => g.name === name)?.outcome;
   const head = outcome?.head;
+  const warnings = [...(outcome?.warnings ?? []), ...(item.warnings ?? [])];
   return {
     name,
     version: version as Version,
@@ -113,7 +119,8 @@ function resultOf(item: Item, groups: readonly Group[]): StoreResult | StoreFail
     status: item.created ? "created" : "unchanged",
     ...(head?.latest === undefined ? {} : { latest: head.latest }),
     ...(head?.head.pin === undefined ? {} : { pinned: true as const }),
-    ...(outcome?.warnings === undefined ? {} : { warnings: outcome.warnings }),
+    ...(warnings.length === 0 ? {} : { warnings }),
+    ...(item.overridden === undefined ? {} : { overridden: item.overridden }),
   };
 }
 
@@ -126,7 +133,10 @@ async function storeRound(context: Context, act: Act, groups: Group[], op: Opera
   const states = await lookEach(context, groups, op, atomic);
   const planned: { group: Group; change: Change }[] = [];
   for (const group of groups.filter((g) => !g.settled)) {
-    const change = await planOrFail(context, act, group, states.get(group), op, atomic);
+    let change = await planOrFail(context, act, group, states.get(group), op, atomic);
+    while (change !== undefined && (await refuses(context, act, group, change, op))) {
+      change = await planOrFail(context, act, group, states.get(group), op, atomic);
+    }
     if (change === undefined) group.settled = true;
     else planned.push({ group, change });
   }
@@ -243,7 +253,10 @@ function settle(group: Group, change: Change, outcome: Outcome, atomic: boolean)
   const sent = group.items.filter((i) => i.document !== undefined && added.includes(i.document));
   switch (outcome.status) {
     case "done":
-      for (const item of sent) item.created = true;
+      for (const item of sent) {
+        item.created = true;
+        takeStored(item, outcome.stored?.[added.indexOf(item.document as SealedDocument)]);
+      }
       group.outcome = outcome;
       group.settled = true;
       return;
@@ -266,4 +279,17 @@ function settle(group: Group, change: Change, outcome: Outcome, atomic: boolean)
       if (atomic) throw outcome.error;
       fail(group, outcome.error);
   }
+}
+
+/** A store that seals documents itself says what it made of this one. */
+function takeStored(item: Item, stored: StoredDocument | undefined): void {
+  if (stored === undefined) return;
+  const { name, version, text } = stored;
+  if (name !== item.name || version !== item.version) {
+    throw new RegistryError(
+      "INTERNAL",
+      `the storage stored ${name}@${version} in place of ${item.name}@${item.version}`,
+    );
+  }
+  item.document = { name, version, text, digest: openStored(text, stored).digest };
 }

@@ -1,6 +1,7 @@
 import { sealDocument } from "../document.ts";
 import { isRegistryError, type RegistryError, throwIfAborted } from "../errors.ts";
 import { parseName } from "../names.ts";
+import type { Allowance } from "../policy/types.ts";
 import type { StoreRequest } from "../registry/request.ts";
 import { PromptRegistry } from "../registry.ts";
 import { parseVersion } from "../semver.ts";
@@ -14,6 +15,8 @@ export interface ImportOptions {
   readonly author?: string;
   /** For prompts that have no message. */
   readonly message?: string;
+  /** Store in spite of these rules of the registry's policy. */
+  readonly allow?: Allowance;
   readonly signal?: AbortSignal;
   /** Called after each version. */
   readonly onProgress?: (progress: { readonly done: number; readonly total: number; readonly name: string }) => void;
@@ -67,6 +70,7 @@ function requestOf(prompt: ImportedPrompt, options: ImportOptions): StoreRequest
   const author = prompt.author ?? options.author;
   const message = prompt.message ?? options.message;
   const labels = options.labels === true && prompt.labels.length > 0 ? { labels: prompt.labels } : {};
+  const allow = options.allow === undefined ? {} : { allow: options.allow };
   if (version !== undefined && createdAt !== undefined) {
     const sealed = sealDocument({
       name: parseName(name),
@@ -76,10 +80,10 @@ function requestOf(prompt: ImportedPrompt, options: ImportOptions): StoreRequest
       createdAt,
       message,
     });
-    return { name, text: sealed.text, ...labels };
+    return { name, text: sealed.text, ...labels, ...allow };
   }
   return {
-    ...{ name, text, ...labels },
+    ...{ name, text, ...labels, ...allow },
     ...(version === undefined ? { bump: bump ?? "minor" } : { version }),
     ...(author === undefined ? {} : { author }),
     ...(message === undefined ? {} : { message }),

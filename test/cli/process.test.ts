@@ -168,7 +168,7 @@ test("the demo goes on from what is there", () => {
   expect(first).toContain("+Answer with two lines: the name of the queue, and the urgency");
   expect(first).toContain("latest -> 1.0.0, pinned (was 1.1.0)");
   expect(first).toContain("Sort this ticket for Acme into one queue");
-  expect(demo()).toContain("Stored code/review@1.1.0.");
+  expect(demo()).toContain("Stored code/review@2.0.0.");
   expect(demo()).toContain("Stored support/triage@1.2.0.");
   // What it says to type works.
   const commands = [...first.matchAll(/^ {2}npx prompt-registry (.+)$/gm)].map((m) => (m[1] as string).split(" "));

@@ -2,6 +2,7 @@ import { resolve } from "node:path";
 import { isRegistryError } from "../../errors.ts";
 import { parseName } from "../../names.ts";
 import type { Bump } from "../../semver.ts";
+import { ALLOW, allowanceOf, REASON } from "../allow.ts";
 import { changeOptions } from "../change.ts";
 import { AUTHOR, type Context, defineCommand, MESSAGE } from "../command.ts";
 import { FINDINGS } from "../exit.ts";
@@ -29,6 +30,8 @@ export const command = defineCommand({
     "dry-run": { type: "boolean", short: "n", help: "only say what would be done" },
     message: MESSAGE,
     author: AUTHOR,
+    allow: ALLOW,
+    reason: REASON,
   },
   examples: [
     ["prompt-registry import ./prompts --dry-run", "see what would be stored"],
@@ -37,9 +40,11 @@ export const command = defineCommand({
   busy: "looking for files",
   async run(context, { values, positionals }) {
     const { signal, terminal } = context;
+    const allowance = allowanceOf(values);
     if (values.format !== undefined) {
       const { importFormat } = await import("../import-format.ts");
-      return importFormat(context, { ...values, format: values.format }, positionals[0] as string);
+      const { allow: _, ...others } = values;
+      return importFormat(context, { ...others, ...allowance, format: values.format }, positionals[0] as string);
     }
     const folder = resolve(context.io.cwd, positionals[0] as string);
     if (values.prefix !== undefined) parseName(values.prefix.replace(/\/$/, ""));
@@ -55,6 +60,7 @@ export const command = defineCommand({
       folder,
       bump: (values.bump ?? "patch") as Bump,
       dryRun: values["dry-run"] === true,
+      ...allowance,
     });
     const interrupted = signal.aborted && (error === signal.reason || isRegistryError(error, "ABORTED"));
     report(context, results, { dryRun: values["dry-run"] === true, interrupted });

@@ -11,7 +11,14 @@ export interface Expectation {
 
 /** What a client did. */
 export type ClientCall =
-  | { readonly kind: "publish"; readonly version: Version; readonly text: string; readonly guard?: Expectation }
+  | {
+      readonly kind: "publish";
+      readonly version: Version;
+      readonly text: string;
+      readonly guard?: Expectation;
+      /** It is there before it counts for `latest`: see `count`. */
+      readonly counts?: "later";
+    }
   | { readonly kind: "read"; readonly version: Version }
   | { readonly kind: "latest" }
   | { readonly kind: "label"; readonly label: Label }
@@ -21,6 +28,8 @@ export type ClientCall =
   | { readonly kind: "remove"; readonly expect: Expectation; readonly version: Version; readonly text: string }
   /** The first half of a guarded publish, where documents and head don't move together. */
   | { readonly kind: "claim"; readonly expect: Expectation }
+  /** The second half of a publish, where a document and what it does to `latest` don't move together. */
+  | { readonly kind: "count"; readonly version: Version }
   /** The second half of `remove`, where head and tombstone don't move together. */
   | { readonly kind: "entomb"; readonly version: Version; readonly text: string };
 
@@ -47,11 +56,13 @@ export interface ClientEvent {
   readonly returned: number;
 }
 
-type Field = "slots" | "labels" | "yanked" | "generation" | "spent";
+type Field = "slots" | "uncounted" | "labels" | "yanked" | "generation" | "spent";
 
 /** A whole prompt, as the contract describes it, one call after the other. Never changed: steps make a new one. */
 export class ModelState {
   readonly slots: ReadonlyMap<Version, { readonly text: string; readonly removed: boolean }>;
+  /** Versions that are there and do not count for `latest` yet. */
+  readonly uncounted: readonly Version[];
   readonly labels: Readonly<Record<string, Version>>;
   readonly yanked: Readonly<Record<string, { readonly at: string; readonly removed?: true }>>;
   readonly generation: number;
@@ -65,6 +76,7 @@ export class ModelState {
 
   constructor(from: Partial<Pick<ModelState, Field>> = {}) {
     this.slots = from.slots ?? new Map();
+    this.uncounted = from.uncounted ?? [];
     this.labels = from.labels ?? {};
     this.yanked = from.yanked ?? {};
     this.generation = from.generation ?? 0;
@@ -77,6 +89,7 @@ export class ModelState {
       this.generation,
       ...this.spent,
       ...[...this.slots].map(([v, slot]) => `${v}${slot.removed ? "!" : "="}${slot.text}`).sort(),
+      ...this.uncounted.map((version) => `${version}?`),
       ...Object.entries(this.labels)
         .map(([label, v]) => `${label}>${v}`)
         .sort(),
@@ -87,7 +100,9 @@ export class ModelState {
 
   get latest(): Version | undefined {
     if (this.#latest === undefined) {
-      const live = [...this.slots].filter(([, slot]) => !slot.removed).map(([version]) => version);
+      const live = [...this.slots]
+        .filter(([version, slot]) => !slot.removed && !this.uncounted.includes(version))
+        .map(([version]) => version);
       this.#latest = { version: highestStable(live, this.yanked) };
     }
     return this.#latest.version;
@@ -96,6 +111,7 @@ export class ModelState {
   with(change: Partial<Pick<ModelState, Field>>): ModelState {
     return new ModelState({
       slots: change.slots ?? this.slots,
+      uncounted: change.uncounted ?? this.uncounted,
       labels: change.labels ?? this.labels,
       yanked: change.yanked ?? this.yanked,
       generation: change.generation ?? this.generation,
@@ -141,6 +157,10 @@ export function stepModel(
       const exists = state.slots.size > 0 || state.generation > 0;
       return result.status === (exists ? "head" : "absent") && (!exists || seesHead(state, result)) ? state : undefined;
     }
+    case "count":
+      if (!state.slots.has(call.version)) return undefined;
+      if (!state.uncounted.includes(call.version)) return state;
+      return state.with({ uncounted: state.uncounted.filter((version) => version !== call.version) });
     case "entomb":
       // Its mark in the head comes first.
       if (!state.yanked[call.version]?.removed) return undefined;
@@ -161,7 +181,9 @@ function publish(
   if (result.status === "exists") return slot !== undefined && slot.text === result.text ? state : undefined;
   if (slot !== undefined) return undefined;
   const slots = state.withSlot(call.version, call.text, false);
-  return state.with(call.guard === undefined ? { slots } : { slots, generation: state.generation + 1 });
+  const uncounted = call.counts === "later" ? [...state.uncounted, call.version].sort() : state.uncounted;
+  const generation = state.generation + 1;
+  return state.with(call.guard === undefined ? { slots, uncounted } : { slots, uncounted, generation });
 }
 
 function holds(state: ModelState, { generation, revision }: Expectation): boolean {

@@ -156,7 +156,8 @@ class Client {
   #publish(prompt: PromptName, version: Version, guard?: HeadState) {
     const document = documentOf(prompt, version, `client ${this.#id}, text ${++this.#texts}\n`);
     const call = { kind: "publish" as const, version, text: document.text };
-    if (guard === undefined) return this.#commit(prompt, call, { name: prompt, add: [document] });
+    const put: Split = (result) => this.#steps(call, result);
+    if (guard === undefined) return this.#commit(prompt, call, { name: prompt, add: [document] }, put);
     const expect = expectation(guard);
     const change = { name: prompt, add: [document], guard: guard.revision };
     return this.#commit(prompt, { ...call, guard: expect }, change, (result) => {
@@ -164,11 +165,18 @@ class Client {
       if (result.status === "conflict") return [{ call: claim, result }];
       // A slot that was taken meanwhile may have been seen before or after the head was moved.
       const claimed: ClientResult = { status: result.status === "done" ? "done" : "unknown" };
-      return [
-        { call: claim, result: claimed },
-        { call, result },
-      ];
+      return [{ call: claim, result: claimed }, ...put(result)];
     });
+  }
+
+  /** A store that moves one thing at a time shows a version before `latest` knows of it. */
+  #steps(call: Extract<ClientCall, { kind: "publish" }>, result: ClientResult) {
+    const later = this.#driver.capabilities.atomicity === "document" && result.status !== "exists";
+    if (!later) return [{ call, result }];
+    return [
+      { call: { ...call, counts: "later" as const }, result },
+      { call: { kind: "count" as const, version: call.version }, result },
+    ];
   }
 
   #setLabel(prompt: PromptName, state: HeadState) {

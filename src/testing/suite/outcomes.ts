@@ -32,8 +32,9 @@ export const outcomes: readonly Case[] = [
       const { outcome, error } = await settled;
       const failure = outcome?.status === "failed" ? outcome.error : error;
       for (let i = 0; i < 3; i++) await turn();
-      const version = await other.ask(name, "1.0.0");
+      // The label first: where the outcome is unknown, the commit may still be on its way between the two.
       const label = await other.ask(name, "production");
+      const version = await other.ask(name, "1.0.0");
       if (outcome?.status === "done") {
         sameText(answerIs(version, "found", "a commit that was done").document.text, document.text, "its text");
         answerIs(label, "found", "its label");

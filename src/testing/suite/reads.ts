@@ -133,8 +133,14 @@ export const reads: readonly Case[] = [
       () => hand.done({ name: A, remove: [tombstoneOf(documentOf("a", "2.2.0"))] }),
       () => hand.done({ name: A, restore: [documentOf("a", "2.2.0")] }),
       () => hand.done({ name: A, remove: [tombstoneOf(documentOf("a", "2.0.0"))] }),
-      () => hand.done({ name: A, remove: [tombstoneOf(documentOf("a", "1.0.0"))] }),
+      // A store may refuse to remove what a label is on, so the label goes with it.
+      async () =>
+        hand.done({
+          ...(await hand.headChange("a", { ...keep((await hand.state("a")).head), labels: {} })),
+          remove: [tombstoneOf(documentOf("a", "1.0.0"))],
+        }),
       () => hand.done({ name: A, restore: [documentOf("a", "1.0.0")] }),
+      async () => hand.move("a", { ...keep((await hand.state("a")).head), labels: { production: "1.0.0" } }),
       async () => hand.move("a", { ...keep((await hand.state("a")).head), labels: {} }),
     ];
     for (const [i, step] of steps.entries()) {

@@ -1,0 +1,155 @@
+import { EMPTY_HEAD, type Head } from "../driver.ts";
+import { isRegistryError, show } from "../errors.ts";
+import { decodeHead, type HeadRecord } from "../head.ts";
+import type { Label } from "../names.ts";
+import { locator } from "../policy/position.ts";
+import { highestStable, labelTarget, resolveLatest } from "../rules/latest.ts";
+import type { Version } from "../semver.ts";
+import type { Document } from "./documents.ts";
+import { type Base, blobId } from "./git.ts";
+import { MAX_HEAD_BYTES, type PromptFiles, readText, type Tree } from "./tree.ts";
+import type { Say } from "./types.ts";
+
+/** Checks `latest.json` and the links of a prompt. @returns its head, as far as there is a valid one */
+export async function judgePointers(
+  tree: Tree,
+  prompt: PromptFiles,
+  documents: ReadonlyMap<Version, Document>,
+  base: Base | undefined,
+  say: Say,
+): Promise<Head> {
+  const record =
+    prompt.head === undefined ? undefined : await readHead(tree, prompt, prompt.head, documents, base, say);
+  const head = record?.head ?? EMPTY_HEAD;
+  const live = liveVersions(documents);
+  const latest = record === undefined ? highestStable(live, {}) : resolveLatest(head, live);
+  for (const { label, path, target, text } of prompt.pointers) {
+    const problem = targetProblem(target, documents);
+    if (target === undefined || problem !== undefined) {
+      const what = target === undefined ? `${show(text)} is no version beside it` : `${target} ${problem}`;
+      say("pointer", "block", path, `${label} points at what is not there: ${what}`);
+      continue;
+    }
+    const wanted = label === "latest" ? latest : record === undefined ? target : labelTarget(head, label);
+    if (wanted === target) continue;
+    const should = wanted === undefined ? "is no label there" : `is ${wanted} there`;
+    const where = record === undefined ? "by the files" : "latest.json";
+    const advice =
+      label === "latest"
+        ? "`prompt-registry doctor --fix` redraws it"
+        : "`prompt-registry doctor --repair moved-link` adopts it";
+    say(
+      "pointer",
+      "warn",
+      path,
+      record === undefined
+        ? `${label} shows ${target}, and ${where} it is ${wanted ?? "nothing"}; ${advice}`
+        : `${label} shows ${target}, and ${should} (${where}); ${advice}`,
+    );
+  }
+  return head;
+}
+
+function liveVersions(documents: ReadonlyMap<Version, Document>): Version[] {
+  return [...documents.values()].filter((d) => d.opened?.kind !== "tombstone").map((d) => d.version);
+}
+
+function targetProblem(target: Version | undefined, documents: ReadonlyMap<Version, Document>): string | undefined {
+  if (target === undefined) return undefined;
+  const document = documents.get(target);
+  if (document === undefined) return "has no file";
+  return document.opened?.kind === "tombstone" ? "was removed" : undefined;
+}
+
+async function readHead(
+  tree: Tree,
+  prompt: PromptFiles,
+  path: string,
+  documents: ReadonlyMap<Version, Document>,
+  base: Base | undefined,
+  say: Say,
+): Promise<HeadRecord | undefined> {
+  const { text, bytes, problem } = await readText(tree.root, path, MAX_HEAD_BYTES);
+  if (text === undefined || bytes === undefined) {
+    say("head", "block", path, problem ?? "it can't be read");
+    return undefined;
+  }
+  let record: HeadRecord;
+  try {
+    record = decodeHead(text, prompt.name, "it");
+  } catch (error) {
+    if (!isRegistryError(error)) throw error;
+    const marker = /^(?:<{7}|>{7}) /m.exec(text);
+    if (marker === null) say("head", "block", path, error.message);
+    else say("head", "block", path, "it has a merge conflict; keep one side", locator(text)(marker.index));
+    return undefined;
+  }
+  const locate = locator(text);
+  const at = (key: string) => {
+    const found = text.indexOf(`${JSON.stringify(key)}:`);
+    return locate(Math.max(0, found));
+  };
+  const { head, latest } = record;
+  for (const [label, target] of Object.entries(head.labels) as [Label, Version][]) {
+    const wrong = targetProblem(target, documents);
+    if (wrong !== undefined) say("pointer", "block", path, `label ${label} is on ${target}, which ${wrong}`, at(label));
+  }
+  if (head.pin !== undefined) {
+    const wrong = targetProblem(head.pin, documents) ?? (isYanked(head, head.pin) ? "is yanked" : undefined);
+    if (wrong !== undefined)
+      say("pointer", "block", path, `latest is pinned to ${head.pin}, which ${wrong}`, at("pin"));
+  }
+  for (const [version, yank] of Object.entries(head.yanked) as [Version, Head["yanked"][Version]][]) {
+    if (!documents.has(version) && yank.removed !== true) {
+      say("head", "warn", path, `it yanks ${version}, which has no file`, at(version));
+    }
+  }
+  const selects = resolveLatest(head, liveVersions(documents));
+  if (latest !== selects) {
+    const missing = latest !== undefined && targetProblem(latest, documents) !== undefined;
+    say(
+      missing ? "pointer" : "head",
+      missing ? "block" : "warn",
+      path,
+      `its latest is ${latest ?? "nothing"}, and the files say ${selects ?? "nothing"}; \`prompt-registry doctor --fix\` writes it anew`,
+      at("latest"),
+    );
+  }
+  if (base !== undefined) await judgeGeneration(base, prompt, path, { bytes, record, at }, say);
+  return record;
+}
+
+export function isYanked(head: Head, version: Version): boolean {
+  return Object.hasOwn(head.yanked, version);
+}
+
+/** A head that changed without a higher generation is a conflict to every folder that knows the other one. */
+async function judgeGeneration(
+  base: Base,
+  prompt: PromptFiles,
+  path: string,
+  now: { readonly bytes: Buffer; readonly record: HeadRecord; at(key: string): { line: number; column: number } },
+  say: Say,
+): Promise<void> {
+  const before = base.files.get(path);
+  if (before?.mode.startsWith("100") !== true || blobId(now.bytes, before.oid) === before.oid) return;
+  let then: HeadRecord;
+  try {
+    const bytes = await base.read(before.oid);
+    if (bytes.length > MAX_HEAD_BYTES) return;
+    then = decodeHead(bytes.toString("utf8"), prompt.name, path);
+  } catch (error) {
+    if (isRegistryError(error) && error.code !== "ABORTED") return;
+    throw error;
+  }
+  const { generation } = now.record.head;
+  if (generation > then.head.generation || sameHead(then, now.record)) return;
+  const message = `it changed, and its generation (${generation}) is not above that of the base (${then.head.generation}); use \`prompt-registry label\` and the like, or raise it`;
+  say("head", "block", path, message, now.at("generation"));
+}
+
+/** `latest` is a hint: a new version changes it, and makes no generation. */
+function sameHead(a: HeadRecord, b: HeadRecord): boolean {
+  const plain = ({ head, history }: HeadRecord) => JSON.stringify([head, history]);
+  return plain(a) === plain(b);
+}

@@ -1,0 +1,259 @@
+/** Looks at a folder without trusting anything in it: links are read, never followed, and nothing is read without a bound. */
+import { constants } from "node:fs";
+import { lstat, open, readdir, readlink } from "node:fs/promises";
+import { join } from "node:path";
+import { MAX_STORED_BYTES } from "../document.ts";
+import { entryOf, linkTarget } from "../drivers/fs/layout.ts";
+import { flatVersionOf } from "../drivers/fs/state.ts";
+import { isRegistryError, RegistryError, show, throwIfAborted } from "../errors.ts";
+import { compareNames, type Label, type PromptName, parseName } from "../names.ts";
+import type { Version } from "../semver.ts";
+import type { Say, ValidateOptions } from "./types.ts";
+
+export interface VersionFile {
+  readonly name: PromptName;
+  readonly version: Version;
+  /** Relative to the root, with `/`. */
+  readonly path: string;
+  /** One file for a whole prompt, beside where its folder would be. */
+  readonly flat: boolean;
+}
+
+/** `latest.md`, or that of a label: a link, or a small file in its place. */
+export interface Pointer {
+  readonly label: Label | "latest";
+  readonly path: string;
+  /** `undefined`: it names no version beside it. */
+  readonly target: Version | undefined;
+  /** What it holds, for messages. */
+  readonly text: string;
+}
+
+export interface PromptFiles {
+  readonly name: PromptName;
+  readonly path: string;
+  readonly versions: Map<Version, VersionFile>;
+  readonly pointers: Pointer[];
+  /** Of its `latest.json`. */
+  head?: string;
+}
+
+export interface Tree {
+  /** Absolute. */
+  readonly root: string;
+  readonly prompts: ReadonlyMap<string, PromptFiles>;
+}
+
+const MAX_DEPTH = 32;
+const MAX_LINK_BYTES = 80;
+/** `latest.json` may hold a long history. */
+export const MAX_HEAD_BYTES = 16 * 2 ** 20;
+const PROMPT_FILE = /\.(?:md|markdown|prompt)$/i;
+const ABOUT =
+  /^(?:readme|license|licence|changelog|contributing|code_of_conduct|security|authors|notice|agents|claude)(?:\..*)?$/i;
+
+export async function readTree(root: string, say: Say, options: ValidateOptions): Promise<Tree> {
+  const walk: Walk = { root, say, options, prompts: new Map(), files: 0 };
+  await visit(walk, "", 0);
+  return { root, prompts: walk.prompts };
+}
+
+interface Walk {
+  readonly root: string;
+  readonly say: Say;
+  readonly options: ValidateOptions;
+  readonly prompts: Map<string, PromptFiles>;
+  files: number;
+}
+
+async function visit(walk: Walk, folder: string, depth: number): Promise<void> {
+  const { root, say, options } = walk;
+  const entries = await readdir(join(root, folder), { withFileTypes: true }).catch((error: unknown) => {
+    if (folder === "") throw unreadable(root, error);
+    say("layout", "block", folder, `this folder can't be read: ${(error as NodeJS.ErrnoException).code ?? "unknown"}`);
+    return [];
+  });
+  if (folder !== "" && entries.some((e) => e.name === ".git")) {
+    say(
+      "layout",
+      "block",
+      folder,
+      "this is another repository (a submodule); what it holds is no part of this registry",
+    );
+    return;
+  }
+  if (depth > MAX_DEPTH) {
+    say("layout", "block", folder, `nested deeper than ${MAX_DEPTH} folders; a name has at most 8 segments`);
+    return;
+  }
+  for (const entry of entries.sort((a, b) => compareNames(a.name, b.name))) {
+    throwIfAborted(options.signal, "validate");
+    const path = folder === "" ? entry.name : `${folder}/${entry.name}`;
+    options.onProgress?.(++walk.files);
+    if (entry.name.includes("\ufffd")) say("name", "block", path, "this name is not UTF-8");
+    else if (entry.isSymbolicLink()) await visitLink(walk, folder, entry.name, path);
+    else if (entry.name.startsWith(".")) visitHidden(walk, entry.name, path);
+    else if (entry.isDirectory()) {
+      if (entry.name !== "node_modules") await visit(walk, path, depth + 1);
+    } else if (entry.isFile()) await visitFile(walk, folder, entry.name, path);
+    else say("layout", "block", path, "this is no regular file; remove it");
+  }
+}
+
+function visitHidden({ say }: Walk, file: string, path: string): void {
+  const { kind } = entryOf(file);
+  if (kind !== "temp" && kind !== "claim") return;
+  say("layout", "warn", path, "a write in progress, or what a crash left; it does not belong into a commit");
+}
+
+function unreadable(path: string, error: unknown): RegistryError {
+  return new RegistryError("INVALID", `can't read the folder ${show(path)}: ${(error as NodeJS.ErrnoException).code}`, {
+    field: "path",
+    path,
+  });
+}
+
+/** The files of the prompt that a folder is; `undefined`, and said, where its name is none. */
+function promptOf({ say, prompts }: Walk, folder: string, path: string): PromptFiles | undefined {
+  const known = prompts.get(folder);
+  if (known !== undefined) return known;
+  try {
+    const name = parseName(folder);
+    const files: PromptFiles = { name, path: folder, versions: new Map(), pointers: [] };
+    prompts.set(folder, files);
+    return files;
+  } catch (error) {
+    if (!isRegistryError(error)) throw error;
+    say("name", "block", path, folder === "" ? "a version must be in the folder of its prompt" : error.message);
+    return undefined;
+  }
+}
+
+async function visitLink(walk: Walk, folder: string, file: string, path: string): Promise<void> {
+  const { root, say } = walk;
+  const text = await readlink(join(root, path)).catch(() => "");
+  const entry = entryOf(file);
+  const label = entry.kind === "latest" ? "latest" : entry.kind === "page" ? entry.label : undefined;
+  if (label === undefined) {
+    say("layout", "block", path, `a link (to ${show(text)}) that is no label's; a registry follows no links`);
+    return;
+  }
+  promptOf(walk, folder, path)?.pointers.push({ label, path, target: linkTarget(text), text });
+}
+
+async function visitFile(walk: Walk, folder: string, file: string, path: string): Promise<void> {
+  const { say } = walk;
+  const entry = entryOf(file);
+  switch (entry.kind) {
+    case "version":
+    case "oldVersion": {
+      const prompt = promptOf(walk, folder, path);
+      if (prompt === undefined) return;
+      if (entry.kind === "oldVersion") {
+        say(
+          "layout",
+          "warn",
+          path,
+          `versions are named v${entry.version}.md now; \`prompt-registry doctor --fix\` moves it`,
+        );
+        if (prompt.versions.has(entry.version)) return;
+      }
+      prompt.versions.set(entry.version, { name: prompt.name, version: entry.version, path, flat: false });
+      return;
+    }
+    case "head": {
+      const prompt = promptOf(walk, folder, path);
+      if (prompt !== undefined) prompt.head = path;
+      return;
+    }
+    case "latest":
+    case "page":
+      await visitPage(walk, folder, file, path, entry.kind === "latest" ? "latest" : entry.label);
+      return;
+    default:
+      if (entry.kind === "folder" && entry.flat !== undefined) await visitFlat(walk, folder, entry.flat, path);
+      else if (PROMPT_FILE.test(file) && !ABOUT.test(file)) {
+        say("name", "block", path, `${show(file)} is not vX.Y.Z.md, nor the name of a label or prompt`);
+      }
+  }
+}
+
+async function visitPage(
+  walk: Walk,
+  folder: string,
+  file: string,
+  path: string,
+  label: Label | "latest" | undefined,
+): Promise<void> {
+  const { say } = walk;
+  const { size } = await lstat(join(walk.root, path));
+  if (size <= MAX_LINK_BYTES && label !== undefined) {
+    const text = (await readText(walk.root, path, MAX_LINK_BYTES)).text ?? "";
+    const target = linkTarget(text);
+    if (target !== undefined) {
+      promptOf(walk, folder, path)?.pointers.push({ label, path, target, text: text.trim() });
+      return;
+    }
+  }
+  if (label === "latest") {
+    say("layout", "warn", path, "a copy, and not a link to a version; `prompt-registry doctor --fix` puts it right");
+    return;
+  }
+  const stem = file.slice(0, -3);
+  if (/^v?\d+(?:\.\d+)*(?:-.*)?$/.test(stem)) {
+    say("name", "block", path, `${show(file)} looks like a version and is none; write vX.Y.Z.md`);
+    return;
+  }
+  await visitFlat(walk, folder, stem, path);
+}
+
+/** One file for a prompt, as people write them before they have a registry. */
+async function visitFlat(walk: Walk, folder: string, stem: string, path: string): Promise<void> {
+  const full = folder === "" ? stem : `${folder}/${stem}`;
+  const prompt = promptOf(walk, full, path);
+  if (prompt === undefined) return;
+  const { text } = await readText(walk.root, path, MAX_STORED_BYTES);
+  const version = (text === undefined ? undefined : flatVersionOf(text)) ?? ("0.0.0" as Version);
+  walk.say(
+    "layout",
+    "info",
+    path,
+    `a prompt in one file, read as version ${version}; \`prompt-registry import\` stores it`,
+  );
+  if (!prompt.versions.has(version)) {
+    prompt.versions.set(version, { name: prompt.name, version, path, flat: true });
+  }
+}
+
+export interface ReadFile {
+  readonly bytes?: Buffer;
+  readonly text?: string;
+  /** Why there is none of either, or no text. */
+  readonly problem?: string;
+}
+
+/** Reads a regular file of at most `max` bytes. Never throws for what the file is. */
+export async function readText(root: string, path: string, max: number): Promise<ReadFile> {
+  let bytes: Buffer;
+  try {
+    // Neither a link, nor a pipe that nobody writes to.
+    const handle = await open(join(root, path), constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
+    try {
+      const stats = await handle.stat();
+      if (!stats.isFile()) return { problem: "it is no regular file" };
+      if (stats.size > max) return { problem: `it has ${stats.size} bytes; at most ${max} are allowed` };
+      bytes = await handle.readFile();
+    } finally {
+      await handle.close();
+    }
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    return { problem: code === "ENOENT" ? "it is not there" : `it can't be read (${code ?? "unknown"})` };
+  }
+  if (bytes.length > max) return { problem: `it has more than ${max} bytes` };
+  try {
+    return { bytes, text: new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes) };
+  } catch {
+    return { bytes, problem: "it is not UTF-8" };
+  }
+}
