@@ -1,0 +1,114 @@
+import { createHash } from "node:crypto";
+import type { ChangeEvent, Cursor, Operation, Page } from "../../driver.ts";
+import { badCursor } from "../../history.ts";
+import type { PromptName } from "../../names.ts";
+import type { Keys } from "./keys.ts";
+import type { Listed, S3Store } from "./store.ts";
+
+/**
+ * A feed without a server: every change of a prompt writes its head, and a listing tells when, by the store's clock. An
+ * object's time is that of the start of its write, so a listing may miss what bears an earlier time: the feed looks back,
+ * and the cursor remembers what was told of that span.
+ */
+const LOOK_BACK_MS = 5 * 60 * 1000;
+/** Told heads that a cursor remembers. Where more than these changed, it looks back less far. */
+const MAX_TOLD = 1000;
+const MARK_CHARS = 8;
+
+interface Position {
+  /** All up to this time of the store's clock, and up to this name within it, was told. */
+  readonly time: number;
+  readonly name: string;
+  /** Looked back to: what bears a time between this and `time`, and is not in `told`, came late. */
+  readonly since: number;
+  readonly told: ReadonlySet<string>;
+}
+
+interface Change extends Listed {
+  readonly name: PromptName;
+  readonly mark: string;
+}
+
+export async function changes(
+  store: S3Store,
+  keys: Keys,
+  query: { readonly cursor?: Cursor; readonly limit: number },
+  op: Operation | undefined,
+): Promise<Page<ChangeEvent>> {
+  const position = query.cursor === undefined ? undefined : decode(query.cursor);
+  const { heads, now } = await listHeads(store, keys, op);
+  if (position === undefined) return { items: [], cursor: encode({ time: now, name: "", since: 0 }, heads) };
+  const fresh = heads
+    .filter((head) => !position.told.has(head.mark) && (head.modified >= position.since || isAfter(head, position)))
+    .sort((a, b) => a.modified - b.modified || (a.name < b.name ? -1 : 1));
+  const items = fresh.slice(0, query.limit);
+  const last = items.at(-1);
+  const untold = fresh[items.length];
+  let reached: Pick<Position, "time" | "name"> = position;
+  if (last !== undefined && isAfter(last, position)) reached = { time: last.modified, name: last.name };
+  if (untold === undefined && now > reached.time) reached = { time: now, name: "" };
+  // A cursor that would say nothing new stays as it is.
+  if (last === undefined && reached.time - position.time < LOOK_BACK_MS)
+    return { items: [], cursor: query.cursor as Cursor };
+  const telling = new Set(items);
+  const told = heads.filter((head) => position.told.has(head.mark) || telling.has(head));
+  return {
+    items: items.map(({ name }) => ({ name })),
+    cursor: encode({ ...reached, since: position.since }, told, untold?.modified),
+  };
+}
+
+function isAfter({ modified, name }: Change, position: Pick<Position, "time" | "name">): boolean {
+  return modified > position.time || (modified === position.time && name > position.name);
+}
+
+async function listHeads(
+  store: S3Store,
+  keys: Keys,
+  op: Operation | undefined,
+): Promise<{ readonly heads: Change[]; readonly now: number }> {
+  const heads: Change[] = [];
+  let now: number | undefined;
+  for (let after: string | undefined; ; ) {
+    const page = await store.list({ prefix: keys.heads, ...(after === undefined ? {} : { after }) }, op);
+    // Of the first page: what is written from then on may be missing from it.
+    now ??= page.now;
+    for (const object of page.objects) {
+      const name = keys.headOf(object.key);
+      if (name !== undefined) heads.push({ ...object, name, mark: markOf(object) });
+    }
+    after = page.objects.at(-1)?.key;
+    if (!page.more || after === undefined) break;
+  }
+  const newest = heads.reduce((max, { modified }) => Math.max(max, modified), 0);
+  return { heads, now: Math.max(newest, now ?? 0) };
+}
+
+function markOf({ key, etag }: Listed): string {
+  return createHash("sha256").update(`${etag} ${key}`).digest("base64url").slice(0, MARK_CHARS);
+}
+
+/**
+ * @param told heads that are not to be told again
+ * @param untold the time of the first that was not told yet
+ */
+function encode(
+  { time, name, since }: Omit<Position, "told">,
+  told: readonly Change[],
+  untold = Number.POSITIVE_INFINITY,
+): Cursor {
+  let from = Math.max(time - LOOK_BACK_MS, since, 0);
+  const recent = told.filter(({ modified }) => modified >= from).sort((a, b) => b.modified - a.modified);
+  const kept = recent.slice(0, MAX_TOLD);
+  if (kept.length < recent.length) from = (kept.at(-1) as Change).modified + 1;
+  return `${time}.${Math.min(from, untold)}.${kept.map(({ mark }) => mark).join("")}.${name}`;
+}
+
+function decode(cursor: Cursor): Position {
+  const match = /^(\d{1,15})\.(\d{1,15})\.((?:[A-Za-z0-9_-]{8}){0,1000})\.([a-z0-9._/-]{0,200})$/.exec(cursor);
+  if (match === null) throw badCursor(cursor);
+  const [, time, since, marks, name] = match as unknown as [string, string, string, string, string];
+  const told = new Set<string>();
+  for (let i = 0; i < marks.length; i += MARK_CHARS) told.add(marks.slice(i, i + MARK_CHARS));
+  return { time: Number(time), since: Number(since), told, name };
+}

@@ -1,0 +1,152 @@
+import type { SealedDocument } from "../../document.ts";
+import type { Operation } from "../../driver.ts";
+import { isRegistryError, RegistryError } from "../../errors.ts";
+import { buries, type Documents, type Slot } from "./documents.ts";
+import type { Keys } from "./keys.ts";
+import { pause } from "./limiter.ts";
+import { type S3Store, sha256 } from "./store.ts";
+
+/** What is written down of a change while it is under way. */
+export interface Progress {
+  /** From here on an error no longer means that nothing happened. */
+  touched: boolean;
+}
+
+/** How often a request is made again that the store refused without a reason that can be seen. */
+const MAX_ROUNDS = 12;
+
+/** Writes documents and tombstones. Each write is decided by what stands there afterwards, not by the store's answer. */
+export class Slots {
+  readonly #store: S3Store;
+  readonly #keys: Keys;
+  readonly #documents: Documents;
+
+  constructor(store: S3Store, keys: Keys, documents: Documents) {
+    this.#store = store;
+    this.#keys = keys;
+    this.#documents = documents;
+  }
+
+  /** Whether an earlier try of the same commit put this very text. */
+  isOwn(slot: Slot, document: SealedDocument, commit: string): boolean {
+    return slot.publish === publishId(commit) && slot.document.text === document.text;
+  }
+
+  /** @returns the slot, where it is somebody else's */
+  async create(
+    document: SealedDocument,
+    commit: string,
+    op: Operation | undefined,
+    progress: Progress,
+  ): Promise<Slot | undefined> {
+    return await this.#write(document, commit, op, progress, () => null, undefined);
+  }
+
+  /** Puts a tombstone in the place of whatever document is there, or where nothing is. */
+  async bury(tombstone: SealedDocument, commit: string, op: Operation | undefined, progress: Progress): Promise<void> {
+    const slot = await this.#documents.read(tombstone.name, tombstone.version, op);
+    const replace = (there: Slot | undefined) => (there?.tombstone === true ? "taken" : (there?.etag ?? null));
+    await this.#write(tombstone, commit, op, progress, replace, slot);
+  }
+
+  /** @returns the slot, where it holds anything but the tombstone of this document */
+  async unbury(
+    document: SealedDocument,
+    commit: string,
+    op: Operation | undefined,
+    progress: Progress,
+  ): Promise<Slot | undefined> {
+    const slot = await this.#documents.read(document.name, document.version, op);
+    const replace = (there: Slot | undefined) => {
+      if (there === undefined) return null;
+      return there.tombstone && buries(there.document, document) ? there.etag : "taken";
+    };
+    return await this.#write(document, commit, op, progress, replace, slot);
+  }
+
+  /** @param replace the ETag that may be replaced, `null` for an empty slot only, `taken` where nothing is to be written */
+  async #write(
+    document: SealedDocument,
+    commit: string,
+    op: Operation | undefined,
+    progress: Progress,
+    replace: (there: Slot | undefined) => string | null | "taken",
+    first: Slot | undefined,
+  ): Promise<Slot | undefined> {
+    const { name, version } = document;
+    let slot = first;
+    for (let round = 0; ; round++) {
+      const etag = replace(slot);
+      if (slot !== undefined && (etag === "taken" || (etag === null && round > 0))) {
+        return this.isOwn(slot, document, commit) ? undefined : slot;
+      }
+      const doubt = await this.#put(document, commit, etag, op);
+      if (doubt === "stored") {
+        progress.touched = true;
+        return undefined;
+      }
+      const before = slot;
+      try {
+        slot = await this.#documents.read(name, version, op);
+      } catch (error) {
+        if (typeof doubt === "string" || doubt.outcome !== "unknown") throw error;
+        progress.touched = true;
+        throw doubt;
+      }
+      if (slot !== undefined && this.isOwn(slot, document, commit)) {
+        progress.touched = true;
+        return undefined;
+      }
+      // Whatever stands there now that was not there before: our own write can no longer replace it.
+      if (slot?.etag !== before?.etag) continue;
+      if (typeof doubt === "object") throw doubt;
+      // Refused although nothing has changed: a race that nobody won (409), or an ETag that is wanted without quotes.
+      if (round >= MAX_ROUNDS) throw this.#unwilling(document);
+      if (slot !== undefined && doubt === "refused") this.#store.quoted = !this.#store.quoted;
+      await pause(round, op?.signal);
+    }
+  }
+
+  async #put(
+    document: SealedDocument,
+    commit: string,
+    etag: string | null,
+    op: Operation | undefined,
+  ): Promise<"stored" | "refused" | "raced" | RegistryError> {
+    const { name, version, text, digest } = document;
+    try {
+      const result = await this.#store.put(
+        {
+          key: this.#keys.document(name, version),
+          body: text,
+          contentType: "text/markdown; charset=utf-8",
+          cacheControl: "public, max-age=31536000, immutable",
+          expect: { etag },
+          metadata: { digest, publish: publishId(commit) },
+          storageClass: this.#store.options.storageClass,
+        },
+        op,
+      );
+      return result.status === "refused" && result.raced === true ? "raced" : result.status;
+    } catch (error) {
+      if (isRegistryError(error) && error.outcome !== "final") return error;
+      throw error;
+    }
+  }
+
+  #unwilling({ name, version }: SealedDocument): RegistryError {
+    const { location } = this.#store.options;
+    return new RegistryError(
+      "UNAVAILABLE",
+      `writing ${name}@${version}: the store refuses it although nothing is there`,
+      {
+        ...{ backend: "s3", name, version, location },
+      },
+    );
+  }
+}
+
+/** A commit's id as a header can carry it. */
+export function publishId(commit: string): string {
+  return /^[\x21-\x7e]{1,128}$/.test(commit) ? commit : sha256(commit).toString("hex");
+}

@@ -1,0 +1,299 @@
+import { createHash } from "node:crypto";
+import { setMaxListeners } from "node:events";
+import type { Readable } from "node:stream";
+import type { S3Client } from "@aws-sdk/client-s3";
+import type { Operation } from "../../driver.ts";
+import { abortError, RegistryError, throwIfAborted } from "../../errors.ts";
+import { codeOf, s3Failure, statusOf } from "./failure.ts";
+import { Limiter } from "./limiter.ts";
+import type { Resolved } from "./options.ts";
+import type { Sdk } from "./sdk.ts";
+
+export interface Stored {
+  readonly bytes: Buffer;
+  /** Without quotes. */
+  readonly etag: string;
+  readonly metadata: Readonly<Record<string, string>>;
+  /** `false`: twice the same bytes came, and they are not those that were written. */
+  readonly sound: boolean;
+}
+
+export interface Listed {
+  readonly key: string;
+  readonly etag: string;
+  /** The store's own clock, milliseconds since the epoch. */
+  readonly modified: number;
+}
+
+export interface Listing {
+  readonly objects: readonly Listed[];
+  readonly folders: readonly string[];
+  /** Whether there is more after these. */
+  readonly more: boolean;
+  /** The store's clock when it answered, where it said so. */
+  readonly now: number | undefined;
+}
+
+export interface Put {
+  readonly key: string;
+  readonly body: string;
+  readonly contentType: string;
+  readonly cacheControl: string;
+  /** Created only, or replaced only where this is what stands there. Absent: whatever stands there. */
+  readonly expect?: { readonly etag: string | null };
+  readonly metadata?: Readonly<Record<string, string>>;
+  readonly storageClass?: string | undefined;
+}
+
+export type PutResult =
+  | { readonly status: "stored"; readonly etag: string }
+  /** `raced`: the store did not even look, since somebody else wrote at the same time (409). */
+  | { readonly status: "refused"; readonly raced?: true };
+
+export interface ListAsk {
+  readonly prefix: string;
+  readonly after?: string;
+  readonly limit?: number;
+  /** Keys below a further slash are told as one folder. */
+  readonly folders?: boolean;
+}
+
+export const sha256 = (data: Uint8Array | string) => createHash("sha256").update(data).digest();
+const bare = (etag: string | undefined) => (etag ?? "").replace(/^W\//, "").replace(/^"|"$/g, "");
+
+/**
+ * The few requests that this backend makes, counted and bounded. Nothing is tried again here: a request was carried out,
+ * was refused, or throws an error whose outcome says what is known.
+ */
+export class S3Store {
+  readonly sdk: Sdk;
+  readonly client: S3Client;
+  readonly options: Resolved;
+  /** How many requests were made. */
+  calls = 0;
+  /** Whether If-Match takes an ETag as HTTP spells it. RadosGW wants it without quotes. */
+  quoted = true;
+  /** Whether the store was seen to keep conditions, so that something may be created on the side. */
+  proven = false;
+  /** `false`: conditions are checked here, by reading first. */
+  conditional: boolean;
+  readonly #limiter: Limiter;
+  readonly #ending = new AbortController();
+  readonly #common: Readonly<Record<string, string>>;
+
+  constructor(sdk: Sdk, client: S3Client, options: Resolved) {
+    this.sdk = sdk;
+    this.client = client;
+    this.options = options;
+    this.conditional = options.conditionalWrites === "required";
+    this.#limiter = new Limiter(options.concurrency);
+    this.#common = {
+      Bucket: options.bucket,
+      ...(options.expectedBucketOwner === undefined ? {} : { ExpectedBucketOwner: options.expectedBucketOwner }),
+      ...(options.requestPayer === true ? { RequestPayer: "requester" } : {}),
+    };
+  }
+
+  /** @returns `undefined` where the store itself says that the key is not there */
+  async get(key: string, op?: Operation, known?: string): Promise<Stored | "unchanged" | undefined> {
+    const first = await this.#fetch(key, op, known);
+    if (first === undefined || first === "unchanged" || first.sound) return first;
+    const second = await this.#fetch(key, op, undefined);
+    if (second === undefined || second === "unchanged" || second.sound) return second;
+    if (second.bytes.equals(first.bytes)) return second;
+    throw new RegistryError("UNAVAILABLE", `reading ${this.#name(key)}: the bytes are damaged on their way`, {
+      backend: "s3",
+      location: this.options.location,
+    });
+  }
+
+  async #fetch(
+    key: string,
+    op: Operation | undefined,
+    known: string | undefined,
+  ): Promise<Stored | "unchanged" | undefined> {
+    const input = { ...this.#common, Key: key, ...(known === undefined ? {} : { IfNoneMatch: `"${known}"` }) };
+    try {
+      return await this.#send(op, false, async (abortSignal) => {
+        const reply = await this.client.send(new this.sdk.GetObjectCommand(input as never), { abortSignal });
+        const bytes = await readBody(reply.Body as unknown as Readable, abortSignal);
+        if (reply.ContentLength !== undefined && reply.ContentLength !== bytes.length) {
+          throw Object.assign(new Error("the body is cut"), { code: "ERR_STREAM_PREMATURE_CLOSE" });
+        }
+        const metadata = reply.Metadata ?? {};
+        const sound = metadata.sha256 === undefined || metadata.sha256 === sha256(bytes).toString("hex");
+        return { bytes, etag: bare(reply.ETag), metadata, sound };
+      });
+    } catch (error) {
+      if (statusOf(error) === 304) return "unchanged";
+      if (statusOf(error) === 404 && codeOf(error) === "NoSuchKey") return undefined;
+      throw this.#failure(error, `reading ${this.#name(key)}`, false);
+    }
+  }
+
+  /** @throws RegistryError with outcome `unknown` where the write may have been carried out */
+  async put(put: Put, op?: Operation): Promise<PutResult> {
+    const { key, expect, metadata, storageClass } = put;
+    const body = Buffer.from(put.body);
+    if (expect !== undefined && !this.conditional) {
+      const there = await this.get(key, op);
+      const etag = there === undefined || there === "unchanged" ? null : there.etag;
+      if (etag !== expect.etag) return { status: "refused" };
+    }
+    const { encryption, kmsKeyId, bucketKey } = this.options;
+    const digest = sha256(body);
+    const input = {
+      ...this.#common,
+      Key: key,
+      Body: body,
+      ContentLength: body.length,
+      ContentType: put.contentType,
+      CacheControl: put.cacheControl,
+      ChecksumSHA256: digest.toString("base64"),
+      Metadata: { ...metadata, sha256: digest.toString("hex") },
+      ...(storageClass === undefined ? {} : { StorageClass: storageClass }),
+      ...(encryption === undefined ? {} : { ServerSideEncryption: encryption }),
+      ...(kmsKeyId === undefined ? {} : { SSEKMSKeyId: kmsKeyId }),
+      ...(bucketKey === undefined ? {} : { BucketKeyEnabled: bucketKey }),
+      ...(this.conditional ? this.#condition(expect) : {}),
+    };
+    try {
+      return await this.#send(op, true, async (abortSignal) => {
+        const reply = await this.client.send(new this.sdk.PutObjectCommand(input as never), { abortSignal });
+        return { status: "stored", etag: bare(reply.ETag) };
+      });
+    } catch (error) {
+      const status = statusOf(error);
+      if (status === 409) return { status: "refused", raced: true };
+      if (status === 412) return { status: "refused" };
+      // If-Match on a key that is not there.
+      if (status === 404 && codeOf(error) === "NoSuchKey" && expect !== undefined) return { status: "refused" };
+      throw this.#failure(error, `writing ${this.#name(key)}`, true);
+    }
+  }
+
+  #condition(expect: Put["expect"]): { IfNoneMatch?: string; IfMatch?: string } {
+    if (expect === undefined) return {};
+    if (expect.etag === null) return { IfNoneMatch: "*" };
+    return { IfMatch: this.quoted ? `"${expect.etag}"` : expect.etag };
+  }
+
+  async list({ prefix, after, limit = 1000, folders = false }: ListAsk, op?: Operation): Promise<Listing> {
+    const input = {
+      ...this.#common,
+      Prefix: prefix,
+      MaxKeys: limit,
+      ...(after === undefined ? {} : { StartAfter: after }),
+      ...(folders ? { Delimiter: "/" } : {}),
+    };
+    try {
+      return await this.#send(op, false, async (abortSignal) => {
+        const command = new this.sdk.ListObjectsV2Command(input as never);
+        let now: number | undefined;
+        command.middlewareStack.add(
+          (next) => async (args) => {
+            const result = await next(args);
+            const { headers } = result.response as { headers?: Readonly<Record<string, string>> };
+            const date = Date.parse(headers?.date ?? "");
+            now = Number.isNaN(date) ? undefined : date;
+            return result;
+          },
+          { step: "deserialize", priority: "low", name: "promptRegistryDate" },
+        );
+        const reply = await this.client.send(command, { abortSignal });
+        const objects = (reply.Contents ?? []).map((one) => ({
+          key: one.Key ?? "",
+          etag: bare(one.ETag),
+          modified: one.LastModified?.getTime() ?? 0,
+        }));
+        // Listings bear no checksum, so what can be compared is.
+        const keys = [
+          ...(reply.Contents ?? []).map((one) => one.Key),
+          ...(reply.CommonPrefixes ?? []).map((one) => one.Prefix),
+        ];
+        const wrong = keys.some((key) => key?.startsWith(prefix) !== true || (after !== undefined && key < after));
+        if (wrong || reply.IsTruncated === undefined || (reply.KeyCount ?? keys.length) !== keys.length) {
+          throw new RegistryError(
+            "UNAVAILABLE",
+            `listing ${this.#name(prefix)}: the reply contradicts itself; try again`,
+            {
+              ...{ backend: "s3", location: this.options.location },
+            },
+          );
+        }
+        const below = (reply.CommonPrefixes ?? []).map((one) => one.Prefix ?? "");
+        return { objects, folders: below, more: reply.IsTruncated === true, now };
+      });
+    } catch (error) {
+      throw this.#failure(error, `listing ${this.#name(prefix)}`, false);
+    }
+  }
+
+  async remove(key: string, op?: Operation): Promise<void> {
+    const input = { ...this.#common, Key: key };
+    try {
+      await this.#send(op, true, (abortSignal) =>
+        this.client.send(new this.sdk.DeleteObjectCommand(input as never), { abortSignal }),
+      );
+    } catch (error) {
+      throw this.#failure(error, `deleting ${this.#name(key)}`, true);
+    }
+  }
+
+  close(): void {
+    this.#ending.abort(new RegistryError("ABORTED", "the S3 storage is closed", { backend: "s3" }));
+    this.client.destroy();
+  }
+
+  #name(key: string): string {
+    return `s3://${this.options.bucket}/${key}`;
+  }
+
+  async #send<T>(
+    op: Operation | undefined,
+    mutates: boolean,
+    request: (signal: AbortSignal) => Promise<T>,
+  ): Promise<T> {
+    return await this.#limiter.run(op, async () => {
+      throwIfAborted(op?.signal);
+      this.calls++;
+      // The SDK's timeout ends with the headers of a reply; a body may hang too.
+      const limit = AbortSignal.timeout(this.options.requestTimeout * 2);
+      const signals = [limit, this.#ending.signal, ...(op?.signal === undefined ? [] : [op.signal])];
+      const signal = AbortSignal.any(signals);
+      setMaxListeners(0, signal);
+      try {
+        return await request(signal);
+      } catch (error) {
+        if (!signal.aborted || statusOf(error) !== undefined) throw error;
+        if (op?.signal?.aborted !== true && !this.#ending.signal.aborted) {
+          throw Object.assign(new Error("the request took too long"), { name: "TimeoutError" });
+        }
+        const ended = abortError(op?.signal?.aborted === true ? op.signal : this.#ending.signal);
+        if (!mutates) throw ended;
+        // It was on its way.
+        throw new RegistryError(ended.code, ended.message, {
+          ...ended.context,
+          outcome: "unknown",
+          cause: ended.cause,
+        });
+      }
+    });
+  }
+
+  #failure(error: unknown, doing: string, mutates: boolean): RegistryError {
+    return s3Failure(error, doing, this.options.location, mutates);
+  }
+}
+
+async function readBody(body: Readable, signal: AbortSignal): Promise<Buffer> {
+  const stop = () => body.destroy(new Error("aborted"));
+  signal.addEventListener("abort", stop, { once: true });
+  try {
+    const chunks: Buffer[] = [];
+    for await (const chunk of body) chunks.push(chunk as Buffer);
+    return Buffer.concat(chunks);
+  } finally {
+    signal.removeEventListener("abort", stop);
+  }
+}
