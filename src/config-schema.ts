@@ -2,6 +2,8 @@ import * as z from "zod";
 import { parseLocation } from "./config.ts";
 import { RegistryError } from "./errors.ts";
 import { bytes, count, duration, location, selector } from "./layers/config/values.ts";
+import { POLICY_RULES, type PolicyRule, type Severity } from "./policy/types.ts";
+import { serverSchema } from "./server/schema.ts";
 
 const memorySchema = z.strictObject({ backend: z.literal("memory") });
 
@@ -67,12 +69,116 @@ const snapshotSchema = z.strictObject({
   path: z.string().min(1),
 });
 
+const httpSchema = z.strictObject({
+  backend: z.literal("http"),
+  /** Where a prompt-registry server answers. */
+  url: z.string().trim().min(1),
+  /** Default: `PROMPT_REGISTRY_TOKEN`, else what was stored for the server. */
+  token: z.string().min(1).optional(),
+});
+
+const githubSchema = z.strictObject({
+  backend: z.literal("github"),
+  owner: z.string().min(1).max(100),
+  repo: z.string().min(1).max(100),
+  /** Folder in the repository; `prompts/` lies below it. */
+  path: z.string().optional(),
+  dir: z.string().optional(),
+  /** Else the default branch. */
+  branch: z.string().min(1).optional(),
+  /** Else `app`, `GITHUB_TOKEN`, `GH_TOKEN`, or what `login github` stored. */
+  token: z.string().min(1).optional(),
+  app: z
+    .strictObject({
+      id: z.union([z.int().positive(), z.string().min(1)]),
+      privateKey: z.string().min(1).optional(),
+      privateKeyFile: z.string().min(1).optional(),
+      installationId: z.union([z.int().positive(), z.string().regex(/^\d+$/, "must be a number")]).optional(),
+    })
+    .optional(),
+  clientId: z.string().min(1).optional(),
+  /** Labels that move by pull request only. */
+  protectedLabels: z.union([z.array(z.string().min(1)), z.string().transform((text) => text.split(","))]).optional(),
+  /** Of GitHub Enterprise: `https://github.example/api/v3`. */
+  baseUrl: z.url().optional(),
+  graphql: z.enum(["auto", "on", "off"]).optional(),
+  writes: z.enum(["git", "graphql"]).optional(),
+  links: z.enum(["symlink", "text", "none"]).optional(),
+  /** Makes the branch, the first commit or the repository where they are missing. */
+  create: z.stringbool().or(z.boolean()).optional(),
+  committer: z.strictObject({ name: z.string().min(1), email: z.string().min(3) }).optional(),
+  /** Between two commits of this process. */
+  spacing: duration.optional(),
+  cacheBytes: bytes.optional(),
+  /** A folder for texts between runs. */
+  disk: z.string().min(1).optional(),
+  documentMaxAge: duration.optional(),
+  maxLag: duration.optional(),
+  timeout: duration.optional(),
+});
+
+const flag = z.stringbool().or(z.boolean());
+
+const s3Schema = z.strictObject({
+  backend: z.literal("s3"),
+  bucket: z.string().min(1),
+  /** Keys start with it. */
+  prefix: z.string().optional(),
+  region: z.string().min(1).optional(),
+  /** Of a compatible store: `https://storage.example`. */
+  endpoint: z.string().min(1).optional(),
+  forcePathStyle: flag.optional(),
+  /** Else what the AWS SDK finds: environment, profiles, SSO, web identity, container, instance. */
+  credentials: z
+    .strictObject({
+      accessKeyId: z.string().min(1),
+      secretAccessKey: z.string().min(1),
+      sessionToken: z.string().min(1).optional(),
+    })
+    .optional(),
+  profile: z.string().min(1).optional(),
+  /** A role to take before anything else. */
+  roleArn: z.string().min(1).optional(),
+  externalId: z.string().min(1).optional(),
+  roleSessionName: z.string().min(1).optional(),
+  webIdentityTokenFile: z.string().min(1).optional(),
+  /** Account that must own the bucket. */
+  expectedBucketOwner: z
+    .string()
+    .regex(/^\d{12}$/, "must be an account of 12 digits")
+    .optional(),
+  requestPayer: flag.optional(),
+  encryption: z.enum(["AES256", "aws:kms", "aws:kms:dsse"]).optional(),
+  kmsKeyId: z.string().min(1).optional(),
+  bucketKey: flag.optional(),
+  storageClass: z.string().min(1).optional(),
+  /** How writers are kept apart: `required`, `single-writer`, or a lock in a database (in a location: `lock:sqlite:./f`). */
+  conditionalWrites: z
+    .union([
+      z.enum(["required", "single-writer"]),
+      z.strictObject({ lock: z.string().min(1) }),
+      z
+        .string()
+        .startsWith("lock:", "must be required, single-writer or lock:<database>")
+        .transform((text) => ({ lock: text.slice("lock:".length) })),
+    ])
+    .optional(),
+  latestJson: flag.optional(),
+  concurrency: count.optional(),
+  requestTimeout: duration.optional(),
+  connectTimeout: duration.optional(),
+  readOnly: flag.optional(),
+});
+
 const storageSchema = z.discriminatedUnion("backend", [
   memorySchema,
   fileSchema,
   sqliteSchema,
   postgresSchema,
   snapshotSchema,
+  httpSchema,
+  githubSchema,
+  s3Schema,
 ]);
 
 /** A location or the same in parts; a location is taken apart here, so that its options are checked like all others. */
@@ -96,6 +202,14 @@ const cacheSchema = z.strictObject({
     ])
     .optional(),
   preload: z.array(selector).optional(),
+});
+
+const policySchema = z.strictObject({
+  /** Other severities than the defaults. */
+  rules: z.partialRecord(z.enum(POLICY_RULES), z.enum(["block", "warn", "info", "off"])).optional(),
+  /** Front matter keys that must be there. */
+  required: z.array(z.string().min(1).max(200)).optional(),
+  maxBytes: bytes.optional(),
 });
 
 const configSchema = z.strictObject({
@@ -171,6 +285,10 @@ const configSchema = z.strictObject({
     .optional(),
   /** Spans through `@opentelemetry/api`. */
   trace: z.boolean().optional(),
+  /** What may be published; `true`: the defaults. */
+  policy: z.union([z.boolean(), policySchema]).optional(),
+  /** What `prompt-registry serve` goes by; see docs/server.md. */
+  server: serverSchema.optional(),
 });
 
 type Defined<T> = T extends readonly unknown[]
@@ -204,6 +322,13 @@ export interface CacheConfig {
   readonly preload?: readonly string[];
 }
 
+/** What may be published; see docs/policy.md. */
+export interface PolicyConfig {
+  readonly rules?: { readonly [R in PolicyRule]?: Severity | "off" };
+  readonly required?: readonly string[];
+  readonly maxBytes?: Size;
+}
+
 /** What may be passed, and stands in a file; see docs/layers.md for what each layer does. */
 export interface RegistryConfig {
   readonly storage?: Place;
@@ -230,6 +355,9 @@ export interface RegistryConfig {
   readonly mirror?: Place | { readonly to: Place; readonly cursor?: string; readonly poll?: Duration };
   readonly route?: readonly { readonly names: string; readonly storage: Place }[];
   readonly trace?: boolean;
+  readonly policy?: boolean | PolicyConfig;
+  /** What `prompt-registry serve` goes by; see docs/server.md. */
+  readonly server?: z.input<typeof serverSchema>;
 }
 
 export type ConfigProblems = readonly string[];

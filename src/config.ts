@@ -2,8 +2,10 @@ import { readFile } from "node:fs/promises";
 import { resolve } from "node:path";
 import type { CheckedConfig, ConfigProblems, RegistryConfig, StorageConfig } from "./config-schema.ts";
 import type { StorageDriver } from "./driver.ts";
+import type { GithubOptions } from "./drivers/github/index.ts";
 import { RegistryError, show } from "./errors.ts";
 import { readVariables } from "./layers/config/variables.ts";
+import type { PublishPolicy } from "./policy/types.ts";
 import type { RegistryOptions } from "./registry/context.ts";
 import { PromptRegistry } from "./registry.ts";
 
@@ -12,6 +14,7 @@ export type {
   CheckedConfig,
   Duration,
   Place,
+  PolicyConfig,
   RegistryConfig,
   Size,
   StorageConfig,
@@ -43,7 +46,33 @@ const BACKENDS: Openers = {
   sqlite: async (config, cwd) => (await import("./drivers/sql/index.ts")).sqlite(inFolder(config, cwd)),
   postgres: async ({ backend: _, ...options }) => (await import("./drivers/sql/index.ts")).postgres(options),
   snapshot: async (config, cwd) => (await import("./drivers/snapshot/index.ts")).snapshot(inFolder(config, cwd)),
+  http: async ({ backend: _, ...options }) => (await import("./drivers/http/index.ts")).http(options),
+  github: async (config, cwd) => (await import("./drivers/github/index.ts")).github(githubIn(config, cwd)),
+  s3: async ({ backend: _, conditionalWrites, ...options }, cwd) => {
+    const { s3 } = await import("./drivers/s3/index.ts");
+    return s3({
+      ...options,
+      ...(conditionalWrites === undefined ? {} : { conditionalWrites: lockIn(conditionalWrites, cwd) }),
+    });
+  },
 };
+
+/** The options of a repository, with paths that start at `cwd`. */
+export function githubIn({ backend: _, disk, app, ...options }: Of<"github">, cwd: string): GithubOptions {
+  const { privateKeyFile: file } = app ?? {};
+  return {
+    ...options,
+    ...(disk === undefined ? {} : { disk: resolve(cwd, disk) }),
+    ...(app === undefined ? {} : { app: file === undefined ? app : { ...app, privateKeyFile: resolve(cwd, file) } }),
+  };
+}
+
+/** A lock file is looked for where all other paths start. */
+function lockIn(writes: NonNullable<Of<"s3">["conditionalWrites"]>, cwd: string) {
+  if (typeof writes === "string") return writes;
+  const path = /^sqlite:(?!\/\/)(.+)$/i.exec(writes.lock)?.[1];
+  return path === undefined ? writes : { lock: `sqlite:${resolve(cwd, path)}` };
+}
 
 function inFolder<C extends { readonly backend: string; readonly path: string }>(config: C, cwd: string) {
   const { backend: _, path, ...options } = config;
@@ -69,7 +98,11 @@ export function parseLocation(location: string): StorageConfig {
     return { ...options, backend: scheme, path } as StorageConfig;
   }
   if (scheme === "postgres" || scheme === "postgresql") return { backend: "postgres", url: `${scheme}:${rest}` };
-  const known = "file:./dir, sqlite:./registry.db, postgres://host/database, snapshot:./file or memory:";
+  if (scheme === "github") return githubPlace(rest);
+  if (scheme === "s3") return s3Place(rest);
+  if (scheme === "https" || scheme === "http") return { backend: "http", url: `${scheme}:${rest}` };
+  const known =
+    "file:./dir, sqlite:./registry.db, postgres://host/database, github:owner/repo, s3://bucket/prefix, https://registry.example, snapshot:./file or memory:";
   throw new RegistryError(
     "CONFIG",
     `storage ${showLocation(location)} is not a location this version knows; write ${known}`,
@@ -77,6 +110,47 @@ export function parseLocation(location: string): StorageConfig {
       field: "storage",
     },
   );
+}
+
+/** `owner/repo[/path][?option=value][#branch]` */
+function githubPlace(rest: string): StorageConfig {
+  const [place = "", branch] = rest.split(/#(.*)/s, 2);
+  const question = place.indexOf("?");
+  const path = question < 0 ? place : place.slice(0, question);
+  const options = question < 0 ? {} : Object.fromEntries(new URLSearchParams(place.slice(question + 1)));
+  const problem = "token" in options ? "has a token in it; set GITHUB_TOKEN instead" : undefined;
+  const [owner = "", repo = "", ...folders] = path.replace(/^\/+|\/+$/g, "").split("/");
+  if (problem !== undefined || owner === "" || repo === "" || branch === "") {
+    throw new RegistryError(
+      "CONFIG",
+      `storage github:… ${problem ?? "names no repository"}; write github:owner/repo[/path][#branch]`,
+      { field: "storage" },
+    );
+  }
+  const at = {
+    ...(folders.length === 0 ? {} : { path: folders.join("/") }),
+    ...(branch === undefined ? {} : { branch }),
+  };
+  return { ...options, backend: "github", owner, repo: repo.replace(/\.git$/, ""), ...at } as StorageConfig;
+}
+
+/** `//bucket[/prefix][?option=value]` */
+function s3Place(rest: string): StorageConfig {
+  const question = rest.indexOf("?");
+  const place = question < 0 ? rest : rest.slice(0, question);
+  const options = question < 0 ? {} : Object.fromEntries(new URLSearchParams(rest.slice(question + 1)));
+  const [, bucket, prefix] = /^\/\/([^/@]+)(?:\/(.*))?$/s.exec(place) ?? [];
+  const secret = ["credentials", "accessKeyId", "secretAccessKey", "sessionToken"].some((key) => key in options);
+  const problem = secret
+    ? "has credentials in it; set AWS_ACCESS_KEY_ID and its like, or a profile"
+    : "names no bucket";
+  if (bucket === undefined || secret) {
+    throw new RegistryError("CONFIG", `storage s3:… ${problem}; write s3://bucket/prefix?region=…`, {
+      field: "storage",
+    });
+  }
+  const below = prefix === undefined || prefix === "" ? {} : { prefix };
+  return { ...options, backend: "s3", bucket, ...below } as StorageConfig;
 }
 
 /** Credentials may stand in a URL, and in what was meant to be one: nothing of it is repeated but its scheme. */
@@ -121,7 +195,7 @@ function decodePath(path: string, location: string): string {
 /**
  * Opens one storage.
  *
- * @param backend `memory`, `file`, `sqlite`, `postgres` or `snapshot`
+ * @param backend `memory`, `file`, `sqlite`, `postgres`, `github`, `s3`, `http` or `snapshot`
  * @param config that backend's options; every problem is named at once
  * @throws RegistryError CONFIG
  * @example
@@ -231,6 +305,10 @@ function defined<T extends object>(value: T): T {
 export interface OpenOptions extends LoadOptions, RegistryOptions {
   /** Named as author where neither a call nor the configuration names one. */
   readonly defaultAuthor?: string;
+  /** Where neither a call nor the configuration says anything about a policy: the default one. Default `false`. */
+  readonly defaultPolicy?: boolean;
+  /** Put directly around every storage that is opened, below all layers: to count or to watch. Default: nothing. */
+  readonly wrapStorage?: (driver: StorageDriver) => StorageDriver;
 }
 
 /**
@@ -244,21 +322,38 @@ export interface OpenOptions extends LoadOptions, RegistryOptions {
  */
 export async function openRegistry(input: ConfigInput = {}, options: OpenOptions = {}): Promise<PromptRegistry> {
   const config = await loadConfig(input, options);
-  const { storage, author, ...layers } = config;
+  const { storage, author, policy, server: _, ...layers } = config;
   const cwd = options.cwd ?? process.cwd();
-  const open = (place: StorageConfig) => openStorage(place, cwd);
+  const { wrapStorage = (driver: StorageDriver) => driver } = options;
+  const open = async (place: StorageConfig) => wrapStorage(await openStorage(place, cwd));
   const main = storage ?? parseLocation(DEFAULT_STORAGE);
   const isBare = Object.keys(layers).length === 0 && !isRemote(main);
   const driver = isBare
     ? await open(main)
     : await (await import("./layers/config/compose.ts")).compose(main, layers, { open, cwd, isRemote });
   const by = author ?? options.defaultAuthor;
-  return new PromptRegistry(driver, { ...(by === undefined ? {} : { author: by }), ...defined(options) });
+  return new PromptRegistry(driver, {
+    ...(by === undefined ? {} : { author: by }),
+    ...policyOf(policy ?? options.defaultPolicy ?? false),
+    ...defined(options),
+  });
+}
+
+/** The code of the policy is loaded with the first publication: who only reads does not wait for it. */
+function policyOf(policy: NonNullable<CheckedConfig["policy"]>): { readonly policy?: PublishPolicy } {
+  if (policy === false) return {};
+  let made: Promise<PublishPolicy> | undefined;
+  return {
+    policy: async (publication) => {
+      made ??= import("./policy/index.ts").then(({ createPolicy }) => createPolicy(policy === true ? {} : policy));
+      return (await made)(publication);
+    },
+  };
 }
 
 /** Whether a network lies in between: then calls are tried again and bounded in time, unless that is switched off. */
 function isRemote({ backend }: StorageConfig): boolean {
-  return backend === "postgres";
+  return backend === "s3" || backend === "postgres" || backend === "http" || backend === "github";
 }
 
 export type { ConfigProblems };

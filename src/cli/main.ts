@@ -117,7 +117,10 @@ async function openFor(io: Io, storage: string | undefined): Promise<PromptRegis
   const { openRegistry } = await import("../config.ts");
   const user = io.env.LOGNAME ?? io.env.USER ?? io.env.USERNAME;
   const defaultAuthor = user === undefined || user === "" ? {} : { defaultAuthor: user };
-  return openRegistry(storage === undefined ? {} : { storage }, { cwd: io.cwd, env: io.env, ...defaultAuthor });
+  return openRegistry(storage === undefined ? {} : { storage }, {
+    ...{ cwd: io.cwd, env: io.env, defaultPolicy: true },
+    ...defaultAuthor,
+  });
 }
 
 async function loadCommand(name: string): Promise<Command> {

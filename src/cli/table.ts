@@ -1,7 +1,7 @@
 import type { Command } from "./command.ts";
 
 export interface Entry {
-  readonly group: "Write" | "Read" | "Manage" | "Care" | "Transfer" | "Lockfile" | "Other";
+  readonly group: "Write" | "Read" | "Manage" | "Care" | "Transfer" | "Lockfile" | "Server" | "Other";
   readonly summary: string;
   /** Not in help. */
   readonly hidden?: true;
@@ -66,6 +66,11 @@ export const COMMANDS: Readonly<Record<string, Entry>> = {
     summary: "Find and repair what a crash or a hand left behind",
     load: () => import("./commands/doctor.ts"),
   },
+  validate: {
+    group: "Care",
+    summary: "Check a folder of prompts, as a pull request needs it",
+    load: () => import("./commands/validate.ts"),
+  },
   check: { group: "Care", summary: "Prove that the storage works", load: () => import("./commands/check.ts") },
   copy: {
     group: "Transfer",
@@ -117,6 +122,18 @@ export const COMMANDS: Readonly<Record<string, Entry>> = {
     group: "Lockfile",
     summary: "Move what is locked to what is there now",
     load: () => import("./commands/update.ts"),
+  },
+  serve: { group: "Server", summary: "Serve the storage over HTTP", load: () => import("./commands/serve.ts") },
+  token: {
+    group: "Server",
+    summary: "Create, list and revoke API tokens of a server",
+    load: () => import("./commands/token.ts"),
+  },
+  audit: { group: "Server", summary: "Check and show who did what", load: () => import("./commands/audit.ts") },
+  s3: {
+    group: "Server",
+    summary: "Policies, set-up and cost of a bucket",
+    load: () => import("./commands/s3.ts"),
   },
   completion: {
     group: "Other",

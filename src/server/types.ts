@@ -4,6 +4,7 @@
  */
 import type { ErrorCode } from "../errors.ts";
 import type { Label, PromptName } from "../names.ts";
+import type { Version } from "../semver.ts";
 
 /**
  * What a request may do to a resource. Each is a right of its own: none implies another, but `admin`, which has them all.
@@ -95,6 +96,11 @@ export interface RequestInfo {
   readonly address?: string;
   /** Given to logs, audit and the reply as `X-Request-Id`. Default: made by the handler. */
   readonly requestId?: string;
+  /**
+   * The request target as it stands on the request line. Where it is given, it is what is checked and matched: a `Request`
+   * has mended the path (`/a/../b` is `/b`) before anybody can refuse it.
+   */
+  readonly target?: string;
 }
 
 /** Told once per request, when its reply is known. */
@@ -130,4 +136,21 @@ export interface Handler {
     headers: { readonly [name: string]: string | string[] | undefined },
     info: RequestInfo,
   ): ReadyAnswer | undefined;
+  /** Ends its event streams and what it does between requests. The registry stays open. */
+  close?(): void;
 }
+
+/** A version that is about to be published. */
+export interface Publication {
+  readonly name: PromptName;
+  readonly version: Version;
+  /** The author's text. */
+  readonly text: string;
+  readonly author?: string;
+  readonly message?: string;
+  /** The highest release below it that is not yanked. */
+  readonly previous?: { readonly version: Version; readonly text: string };
+}
+
+/** Throws `INVALID` for what must not be published. */
+export type PublishPolicy = (publication: Publication) => Promise<void> | void;

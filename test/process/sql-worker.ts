@@ -1,10 +1,14 @@
 // A registry over a SQL database in a process of its own, for tests where processes meet or are killed.
 import type { StorageDriver } from "../../src/driver.ts";
+import { type S3Options, s3 } from "../../src/drivers/s3/index.ts";
 import { type PostgresOptions, postgres, type SqliteOptions, sqlite } from "../../src/drivers/sql/index.ts";
 import { isRegistryError } from "../../src/errors.ts";
 import { PromptRegistry } from "../../src/registry.ts";
 
-export type Backend = { readonly sqlite: SqliteOptions } | { readonly postgres: PostgresOptions };
+export type Backend =
+  | { readonly sqlite: SqliteOptions }
+  | { readonly postgres: PostgresOptions }
+  | { readonly s3: S3Options };
 
 export interface Order {
   readonly what: "same" | "distinct" | "label" | "guard" | "flood";
@@ -20,6 +24,7 @@ export interface Report {
 }
 
 export function openBackend(backend: Backend): Promise<StorageDriver> {
+  if ("s3" in backend) return s3(backend.s3);
   return "sqlite" in backend ? sqlite(backend.sqlite) : postgres(backend.postgres);
 }
 

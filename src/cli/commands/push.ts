@@ -1,7 +1,9 @@
 import { isSealed } from "../../document.ts";
+import { findingLine } from "../../policy/enforce.ts";
 import type { StoreRequest } from "../../registry/request.ts";
 import type { StoreResult } from "../../registry/store.ts";
 import type { Bump } from "../../semver.ts";
+import { ALLOW, allowanceOf, REASON } from "../allow.ts";
 import { usageError } from "../args.ts";
 import { AUTHOR, type Context, defineCommand, MESSAGE } from "../command.ts";
 import { readInput } from "../input.ts";
@@ -11,7 +13,9 @@ export const command = defineCommand({
   details: [
     "Reads FILE, or stdin. Without --version and --bump the patch number is bumped; a new prompt starts at 1.0.0. The text",
     'that the highest version has already makes no new version: it is "unchanged". A sealed document (`get --raw`) is',
-    "stored as it is, under its own name and version.",
+    "stored as it is, under its own name and version. What the publish policy blocks (invisible characters, secrets, a",
+    "version that promises too much) is not stored, unless its rule is allowed; see docs/policy.md. With --propose nothing",
+    "is published: a branch of its own and a pull request hold the version until it is merged; see docs/github-access.md.",
   ],
   arguments: [
     { name: "NAME", kind: "name" },
@@ -33,6 +37,9 @@ export const command = defineCommand({
       help: "store only if latest selects V now (none: if there is nothing yet)",
     },
     unpin: { type: "boolean", help: "lift the pin of a rollback" },
+    propose: { type: "boolean", help: "open a pull request (github: only), or update the one that there is" },
+    allow: ALLOW,
+    reason: REASON,
   },
   examples: [
     [
@@ -48,6 +55,7 @@ export const command = defineCommand({
     if (values.version !== undefined && values.bump !== undefined) {
       throw usageError("give --version or --bump, not both");
     }
+    const allowance = allowanceOf(values);
     const text = await readInput(context, file);
     const sealed = isSealed(text);
     if (sealed && values.bump !== undefined) {
@@ -66,7 +74,12 @@ export const command = defineCommand({
       ...(values.author === undefined ? {} : { author: values.author }),
       ...(values.expect === undefined ? {} : { expect: values.expect === "none" ? null : values.expect }),
       ...(values.unpin ? { unpin: true } : {}),
+      ...allowance,
     };
+    if (values.propose) {
+      const { proposePush } = await import("../propose.ts");
+      return await proposePush(context, request);
+    }
     const registry = await context.registry();
     report(context, await registry.storePrompt(request, { signal: context.signal }));
     return undefined;
@@ -77,6 +90,7 @@ function report({ terminal, json }: Context, result: StoreResult): void {
   if (json) terminal.json(result);
   else terminal.out(`${result.ref} ${result.status}\n`);
   for (const warning of result.warnings ?? []) terminal.warn(warning);
+  for (const finding of result.overridden ?? []) terminal.warn(`allowed: ${findingLine(finding)}`);
   if (result.pinned) {
     const now = result.latest === undefined ? "" : ` to ${result.latest}`;
     terminal.note(

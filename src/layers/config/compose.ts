@@ -1,3 +1,4 @@
+import { createHash } from "node:crypto";
 import { resolve } from "node:path";
 import type { CheckedConfig, StorageConfig } from "../../config-schema.ts";
 import type { StorageDriver } from "../../driver.ts";
@@ -5,7 +6,7 @@ import { RegistryError } from "../../errors.ts";
 import type { CacheOptions } from "../cache/index.ts";
 import type { Layer } from "../layer.ts";
 
-export type LayerConfig = Omit<CheckedConfig, "storage" | "author">;
+export type LayerConfig = Omit<CheckedConfig, "storage" | "author" | "policy" | "server">;
 
 export interface Surroundings {
   readonly open: (storage: StorageConfig) => Promise<StorageDriver>;
@@ -98,6 +99,7 @@ async function cached(
 
 /** Who reads, as far as the storage tells people apart; the password is none of it. */
 function principalOf(storage: StorageConfig): string {
+  if (storage.backend === "http") return tokenMark(storage.token ?? process.env.PROMPT_REGISTRY_TOKEN);
   if (storage.backend !== "postgres") return "";
   if (storage.user !== undefined) return storage.user;
   try {
@@ -105,6 +107,11 @@ function principalOf(storage: StorageConfig): string {
   } catch {
     return "";
   }
+}
+
+/** Tells tokens apart without holding one. */
+function tokenMark(token: string | undefined): string {
+  return token === undefined ? "" : createHash("sha256").update(token).digest("hex").slice(0, 16);
 }
 
 async function fallingBack(

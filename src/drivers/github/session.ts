@@ -1,0 +1,336 @@
+import { RegistryError, show } from "../../errors.ts";
+import { HOW_TO_AUTHENTICATE } from "../../github/auth.ts";
+import type { PromptName } from "../../names.ts";
+import type { Blobs } from "./blobs.ts";
+import { type Client, encodePath } from "./client.ts";
+import { directories } from "./cold.ts";
+import { createBranch } from "./create.ts";
+import { broken, header, messageOf, type Reply } from "./failure.ts";
+import { isObjectId } from "./objects.ts";
+import { type PathEdit, type PromptFiles, promptsOf, Snapshot } from "./snapshot.ts";
+import { readTree } from "./tree.ts";
+
+/** A commit that was seen on the branch. */
+export interface SeenCommit {
+  readonly id: string;
+  readonly message: string;
+}
+
+/** From here on the whole tree is cheaper than one folder after the other. */
+const MAX_FOLDERS = 20;
+/** Most files that a comparison tells (https://docs.github.com/rest/commits/commits#compare-two-commits). */
+const MAX_COMPARED = 300;
+const MAX_SEEN = 1000;
+/** States of before that are kept for the feed, where they are not too large. */
+const MAX_PAST = 50;
+const MAX_PAST_PROMPTS = 5000;
+
+/**
+ * What this handle knows of the branch. It never goes back to an older state: a reply that shows one comes from a replica
+ * that lags, and one that shows another past is an error for ever.
+ */
+export class Session {
+  readonly client: Client;
+  readonly blobs: Blobs;
+  snapshot: Snapshot | undefined;
+  /** When the branch was last asked for, in milliseconds since the epoch, with the answer that the snapshot is of now. */
+  validatedAt = 0;
+  /** The newest commits that were seen, oldest first. */
+  readonly log: SeenCommit[] = [];
+  #branch: string | undefined;
+  #heads = new Set<string>();
+  readonly #past = new Map<string, Snapshot>();
+  #etag: { readonly tag: string; readonly commit: string } | undefined;
+  #behindSince: number | undefined;
+  #rewritten: RegistryError | undefined;
+  #running: Promise<Snapshot> | undefined;
+  #next: Promise<Snapshot> | undefined;
+
+  constructor(client: Client, blobs: Blobs) {
+    this.client = client;
+    this.blobs = blobs;
+    this.#branch = client.settings.branch;
+  }
+
+  /** @throws RegistryError CONFIG for a repository that is not there */
+  async branch(): Promise<string> {
+    if (this.#branch !== undefined) return this.#branch;
+    const { default_branch: name } = (await this.repository()).data as { default_branch?: unknown };
+    this.#branch ??= String(name);
+    return this.#branch;
+  }
+
+  /** The name, where it is known without asking. */
+  get knownBranch(): string | undefined {
+    return this.#branch;
+  }
+
+  /** What the server itself says now; calls that come together share one look that starts after all of them. */
+  async current(): Promise<Snapshot> {
+    if (this.#running === undefined) return await this.#start();
+    this.#next ??= this.#running.then(
+      () => this.#start(),
+      () => this.#start(),
+    );
+    return await this.#next;
+  }
+
+  #start(): Promise<Snapshot> {
+    this.#next = undefined;
+    this.#running = this.#look().finally(() => {
+      this.#running = undefined;
+    });
+    return this.#running;
+  }
+
+  async #look(): Promise<Snapshot> {
+    if (this.#rewritten !== undefined) throw this.#rewritten;
+    const before = this.snapshot;
+    const commit = await this.#head();
+    // A commit of our own may have been made meanwhile.
+    const snapshot = this.snapshot;
+    if (snapshot === undefined) return this.#accept(new Snapshot(commit, undefined, false, new Map()));
+    if (commit === snapshot.commit) return this.#accept(snapshot);
+    if (this.#heads.has(commit)) {
+      return before?.commit === snapshot.commit ? this.#behind(snapshot, commit) : snapshot;
+    }
+    return await this.#compare(snapshot, commit);
+  }
+
+  /** A whole state of before, where it is still remembered. */
+  past(commit: string): Snapshot | undefined {
+    const now = this.snapshot;
+    return now?.commit === commit && now.complete ? now : this.#past.get(commit);
+  }
+
+  #accept(snapshot: Snapshot): Snapshot {
+    const old = this.snapshot;
+    if (old?.complete === true && old.commit !== snapshot.commit && old.prompts.size <= MAX_PAST_PROMPTS) {
+      this.#past.set(old.commit, old);
+      for (const [oldest] of this.#past) {
+        if (this.#past.size <= MAX_PAST) break;
+        this.#past.delete(oldest);
+      }
+    }
+    this.snapshot = snapshot;
+    this.#heads.add(snapshot.commit);
+    this.validatedAt = Date.now();
+    this.#behindSince = undefined;
+    if (this.#heads.size > MAX_SEEN) this.#heads = new Set([...this.#heads].slice(-MAX_SEEN / 2));
+    return snapshot;
+  }
+
+  #behind(snapshot: Snapshot, commit: string): Snapshot {
+    this.#behindSince ??= Date.now();
+    if (Date.now() - this.#behindSince <= this.client.settings.maxLag) return snapshot;
+    throw this.#rewrote(`went back to ${commit.slice(0, 12)}`);
+  }
+
+  #rewrote(how: string): RegistryError {
+    const { location } = this.client.settings;
+    const seen = this.snapshot?.commit.slice(0, 12) ?? "";
+    this.#rewritten = new RegistryError(
+      "HISTORY_REWRITTEN",
+      `${location}: the branch ${how}, and no longer holds the commit ${seen} that was seen on it; find out who rewrote it, then open the registry again`,
+      { backend: "github", location },
+    );
+    return this.#rewritten;
+  }
+
+  /** The commit that the branch is at. */
+  async #head(): Promise<string> {
+    const branch = await this.branch();
+    const { repoPath, settings } = this.client;
+    const reply = await this.client.send({
+      method: "GET",
+      path: `${repoPath}/git/ref/heads/${encodePath(branch)}`,
+      operation: "reading the branch",
+      headers: this.#etag === undefined ? {} : { "if-none-match": this.#etag.tag },
+      accept: [304, 404, 409],
+    });
+    if (reply.status === 304 && this.#etag !== undefined) return this.#etag.commit;
+    if (reply.status === 404 || reply.status === 409) return await this.#missing(reply, branch);
+    const { ref, object } = reply.data as { ref?: unknown; object?: { sha?: unknown } };
+    if (ref !== `refs/heads/${branch}` || !isObjectId(object?.sha)) {
+      const what = { operation: "reading the branch", location: settings.location, mutates: false };
+      throw broken("got an answer that is none of GitHub's", what);
+    }
+    const tag = header(reply, "etag");
+    this.#etag = tag === undefined ? undefined : { tag, commit: object.sha };
+    return object.sha;
+  }
+
+  /** Neither says that a prompt is absent: the place where prompts are is not there. */
+  async #missing(reply: Reply, branch: string): Promise<string> {
+    const { settings } = this.client;
+    if (messageOf(reply.data) === undefined) {
+      const what = { operation: "reading the branch", location: settings.location, mutates: false };
+      throw broken(`got status ${reply.status} from something that is not GitHub`, what);
+    }
+    if (this.snapshot !== undefined) {
+      // A token that lost its access gets the same answer.
+      if (reply.status === 404) await this.repository();
+      throw this.#rewrote("is gone");
+    }
+    if (settings.create) {
+      if (reply.status === 404) await this.repository();
+      const commit = await createBranch(this.client, branch, reply.status === 409);
+      if (isObjectId(commit)) return commit;
+      const what = { operation: "creating the branch", location: settings.location, mutates: true };
+      throw broken("got an answer that is none of GitHub's", what);
+    }
+    if (reply.status === 409) {
+      throw this.#config(`the repository is empty; push a first commit, or set create: true`);
+    }
+    await this.repository();
+    throw this.#config(`there is no branch ${show(branch)}; create it, or set create: true`);
+  }
+
+  #config(problem: string): RegistryError {
+    const { location } = this.client.settings;
+    return new RegistryError("CONFIG", `${location}: ${problem}`, { backend: "github", location, field: "storage" });
+  }
+
+  /** @throws RegistryError CONFIG where there is no such repository for this token */
+  async repository(): Promise<Reply> {
+    const { repoPath, settings } = this.client;
+    const send = { method: "GET", path: repoPath, operation: "reading the repository", accept: [404] } as const;
+    let reply = await this.client.send(send);
+    if (reply.status === 404 && settings.create && messageOf(reply.data) !== undefined) {
+      await createBranch(this.client, undefined, false);
+      reply = await this.client.send(send);
+    }
+    if (reply.status !== 404) return reply;
+    const hasToken = this.client.auth === undefined || (await this.client.auth.token()) !== undefined;
+    const why = hasToken
+      ? "for this token; check the name, and that the token may read it"
+      : `without a token; check the name, or ${HOW_TO_AUTHENTICATE}`;
+    throw this.#config(`there is no such repository ${why}`);
+  }
+
+  /** Brings the snapshot to a commit that is not one it has seen, if that comes after it. */
+  async #compare(snapshot: Snapshot, commit: string): Promise<Snapshot> {
+    const { repoPath, settings } = this.client;
+    const operation = "comparing commits";
+    const path = `${repoPath}/compare/${snapshot.commit}...${commit}`;
+    const reply = await this.client.send({ method: "GET", path, operation, accept: [404] });
+    if (reply.status === 404) {
+      const there = await this.client.send({
+        method: "GET",
+        path: `${repoPath}/git/commits/${commit}`,
+        operation,
+        accept: [404],
+      });
+      if (there.status !== 404) throw this.#rewrote(`was set to ${commit.slice(0, 12)}`);
+      throw broken("found no such commit yet", { operation, location: settings.location, mutates: false });
+    }
+    const { status, commits, files, total_commits: total } = reply.data as Comparison;
+    const base = this.snapshot ?? snapshot;
+    // Meanwhile a commit of our own went beyond it.
+    if (base.commit !== snapshot.commit) return base;
+    if (status === "behind" || status === "identical") {
+      this.#heads.add(commit);
+      return this.#behind(base, commit);
+    }
+    if (status !== "ahead") throw this.#rewrote(`was set to ${commit.slice(0, 12)}`);
+    const list = commits ?? [];
+    this.remember(list.map(({ sha, commit: { message } }) => ({ id: sha, message })));
+    const last = list.find(({ sha }) => sha === commit)?.commit.tree?.sha;
+    const isWhole = files !== undefined && files.length < MAX_COMPARED && (total ?? 0) <= 250;
+    if (!isWhole) return this.#accept(new Snapshot(commit, last, false, new Map()));
+    return this.#accept(base.after(commit, last, settings.root, pathEdits(files)));
+  }
+
+  remember(commits: readonly SeenCommit[]): void {
+    this.log.push(...commits);
+    if (this.log.length > MAX_SEEN) this.log.splice(0, this.log.length - MAX_SEEN);
+    for (const { id } of commits) this.#heads.add(id);
+  }
+
+  /** Takes a commit that was just made on top of the snapshot. */
+  advance(base: Snapshot, commit: SeenCommit, tree: string | undefined, edits: Iterable<PathEdit>): Snapshot {
+    this.remember([commit]);
+    const now = this.snapshot ?? base;
+    // A look that ran meanwhile may have got here first.
+    if (now.commit !== base.commit) return now;
+    return this.#accept(now.after(commit.id, tree, this.client.settings.root, edits));
+  }
+
+  /** Whether a commit with one of these ids, or such a line in its message, is on the branch. */
+  hasLanded(ids: ReadonlySet<string>, trailer: string): boolean {
+    return this.log.some(({ id, message }) => ids.has(id) || message.split("\n").includes(trailer));
+  }
+
+  /** The snapshot with all prompts in it. */
+  async whole(snapshot: Snapshot): Promise<Snapshot> {
+    if (snapshot.complete) return snapshot;
+    const known = this.snapshot;
+    if (known?.commit === snapshot.commit && known.complete) return known;
+    const { root } = this.client.settings;
+    const { entries, tree } = await readTree(this.client, snapshot.commit, root);
+    // What is known already is the very same, and what was derived from it is kept with it.
+    const prompts = new Map<PromptName, PromptFiles>();
+    for (const [name, files] of promptsOf(entries, root)) prompts.set(name, keep(snapshot.prompt(name), files));
+    return this.#know(snapshot.plus(prompts, true, snapshot.tree ?? tree));
+  }
+
+  /** The snapshot with at least these prompts in it. */
+  async with(snapshot: Snapshot, names: Iterable<PromptName>): Promise<Snapshot> {
+    const missing = [...new Set(names)].filter((name) => !snapshot.knows(name));
+    if (missing.length === 0) return snapshot;
+    if (missing.length <= MAX_FOLDERS) {
+      const found = await directories(this.client, this.blobs, missing, snapshot.commit);
+      if (found !== undefined) return this.#know(snapshot.plus(found.prompts));
+    }
+    return await this.whole(snapshot);
+  }
+
+  /** The first look, by one query that brings the prompts along; `undefined` where that can't be. */
+  async cold(names: readonly PromptName[]): Promise<Snapshot | undefined> {
+    if (this.snapshot !== undefined || this.#running !== undefined || names.length > MAX_FOLDERS) return undefined;
+    const found = await directories(this.client, this.blobs, names, undefined, this.#branch);
+    if (found?.head === undefined || this.snapshot !== undefined) return undefined;
+    this.#branch ??= found.head.branch;
+    return this.#accept(new Snapshot(found.head.commit, found.head.tree, false, found.prompts));
+  }
+
+  #know(more: Snapshot): Snapshot {
+    if (this.snapshot?.commit === more.commit) {
+      if (!this.snapshot.complete && !more.complete) this.snapshot = this.snapshot.plus(more.prompts);
+      else if (!this.snapshot.complete) this.snapshot = more;
+    }
+    return more;
+  }
+}
+
+interface Comparison {
+  readonly status?: string;
+  readonly total_commits?: number;
+  readonly commits?: readonly {
+    readonly sha: string;
+    readonly commit: { readonly message: string; readonly tree?: { readonly sha: string } };
+  }[];
+  readonly files?: readonly ComparedFile[];
+}
+
+interface ComparedFile {
+  readonly filename: string;
+  readonly status: string;
+  readonly sha: string | null;
+  readonly previous_filename?: string;
+}
+
+function* pathEdits(files: readonly ComparedFile[]): Generator<PathEdit> {
+  for (const { status, previous_filename: previous } of files) {
+    if (status === "renamed" && previous !== undefined) yield { path: previous, id: undefined };
+  }
+  for (const { filename, status, sha } of files) {
+    yield { path: filename, id: status === "removed" || sha === null ? undefined : sha };
+  }
+}
+
+function keep(known: PromptFiles | undefined, found: PromptFiles): PromptFiles {
+  if (known === undefined || known.files.size !== found.files.size) return found;
+  for (const [file, id] of found.files) if (known.files.get(file) !== id) return found;
+  return known;
+}

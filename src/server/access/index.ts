@@ -1,0 +1,11 @@
+export { type AccessOptions, createAccess, type ServerAccess } from "./access.ts";
+export type { ClaimRule, ClaimValue, OidcAlgorithm } from "./claims.ts";
+export { parsePlace, type ServerPlaces, type ServerPlacesConfig, serverPlaces } from "./configured.ts";
+export { fileTokens } from "./file.ts";
+export { formatScope, isGranted, isGrantedSomewhere, parseScope, parseScopes, RIGHTS } from "./grants.ts";
+export { type IssuedToken, issueToken, type TokenRequest } from "./issue.ts";
+export type { OidcIssuer, OidcOptions } from "./oidc.ts";
+export { type FilePlace, openTokens, type Place, type PostgresPlace, placeBeside, type SqlitePlace } from "./places.ts";
+export { sqlTokens } from "./sql.ts";
+export { memoryTokens, type TokenRecord, type TokenStore } from "./store.ts";
+export type { ThrottleOptions } from "./throttle.ts";

@@ -1,0 +1,322 @@
+import { describe, expect, it } from "vitest";
+import { accessOf, auditTrail, httpWorld } from "../../test/support/http-world.ts";
+import { openStored } from "../document.ts";
+import type { Change, Outcome, StorageDriver } from "../driver.ts";
+import { http } from "../drivers/http/index.ts";
+import { memory } from "../drivers/memory.ts";
+import { RegistryError } from "../errors.ts";
+import { parseName } from "../names.ts";
+import { PromptRegistry } from "../registry.ts";
+import { commitOf, documentOf, headOf, labelEntry, tombstoneOf } from "../testing/builders.ts";
+import type { Grant, Publication } from "./types.ts";
+
+const A = parseName("a");
+const NOW = "2026-06-01T12:00:00.000Z";
+const all = (...rights: Grant["right"][]): Grant[] => rights.map((right) => ({ right, prefix: "" }));
+const TOKENS = {
+  writer: all("read", "write"),
+  blind: all("write"),
+  promoter: [...all("read", "promote"), { right: "promote", prefix: "", labels: ["production"] }] as Grant[],
+  admin: all("read", "write", "promote", "admin")
+    .filter((g) => g.right !== "admin")
+    .concat(all("admin")),
+  importer: all("read", "write", "promote", "import"),
+  reader: all("read"),
+};
+
+async function world() {
+  const audit = auditTrail();
+  // `admin` holds every right, so an administrator without the right to import is made by hand.
+  const access = accessOf(TOKENS);
+  const allows = access.allows.bind(access);
+  const inner = memory();
+  const made = httpWorld(
+    {
+      access: {
+        ...access,
+        allows: (principal, right, resource) =>
+          right === "import" && principal.name === "admin" ? false : allows(principal, right, resource),
+      },
+      audit,
+      now: () => new Date(NOW),
+    },
+    inner,
+  );
+  const client = (token: keyof typeof TOKENS): Promise<StorageDriver> =>
+    http({ url: "http://127.0.0.1:1", token, env: {}, fetch: (request) => made.handler(request) });
+  const registryOf = async (token: keyof typeof TOKENS, author = "somebody else") =>
+    new PromptRegistry(await client(token), { author });
+  const one = async (token: keyof typeof TOKENS, change: Change, id = "c1"): Promise<Outcome> => {
+    try {
+      const at = "2026-01-01T00:00:00.000Z";
+      return (await (await client(token)).commit(commitOf(change, { id, at })))[0] as Outcome;
+    } catch (error) {
+      return { status: "failed", error: error as never };
+    }
+  };
+  const stateOf = async () => {
+    const [answer] = await inner.read([{ name: A, selector: { kind: "head" } }]);
+    return answer?.status === "head" ? answer.head : undefined;
+  };
+  return { ...made, audit, client, registryOf, one, stateOf, inner };
+}
+
+const codeOf = (outcome: Outcome) => (outcome.status === "failed" ? outcome.error.code : outcome.status);
+
+describe("commits of callers without the right to import", () => {
+  it("a version is sealed by the server, in the caller's name and by its own clock, and the caller is told", async () => {
+    const { registryOf, registry, audit } = await world();
+    const mine = await registryOf("writer");
+    const stored = await mine.storePrompt({ name: "a", version: "1.0.0", text: "one\n", message: "first" });
+    const prompt = await registry.getPrompt("a");
+    expect(prompt).toMatchObject({ author: "writer", createdAt: NOW, message: "first", text: "one\n" });
+    expect(stored).toMatchObject({ status: "created", digest: prompt.digest });
+    expect((await mine.getPrompt("a")).digest).toBe(stored.digest);
+    expect(await mine.storePrompt({ name: "a", version: "1.0.0", text: "one\n" })).toMatchObject({
+      status: "unchanged",
+      digest: prompt.digest,
+    });
+    expect(audit.entries).toMatchObject([
+      {
+        who: "token:writer",
+        action: "commits.post",
+        prompt: "a",
+        version: "1.0.0",
+        digest: prompt.digest,
+        outcome: "done",
+      },
+      { outcome: "refused" },
+    ]);
+  });
+
+  it("labels, rollback, yank and deprecation are recorded in the caller's name, with one entry for each change", async () => {
+    const { registryOf, registry } = await world();
+    for (const version of ["1.0.0", "1.1.0"]) await registry.storePrompt({ name: "a", version, text: version });
+    const mine = await registryOf("promoter");
+    await mine.setLabel("a", "production", "1.0.0", { message: "go" });
+    await mine.setLabel("a", "production", "1.1.0");
+    await mine.rollback("a");
+    await mine.unpin("a");
+    await mine.yank("a", "1.0.0", { message: "wrong" });
+    await mine.unyank("a", "1.0.0");
+    await mine.deprecate("a", "use b");
+    await mine.deprecate("a", null);
+    await mine.removeLabel("a", "production");
+    const entries = (await registry.history("a").all()).filter((e) => e.action !== "publish").reverse();
+    expect(entries.map((e) => [e.action, e.label, e.from, e.to, e.message])).toEqual([
+      ["label", "production", undefined, "1.0.0", "go"],
+      ["label", "production", "1.0.0", "1.1.0", undefined],
+      ["rollback", undefined, "1.1.0", "1.0.0", undefined],
+      ["unpin", undefined, "1.0.0", undefined, undefined],
+      ["yank", undefined, undefined, "1.0.0", "wrong"],
+      ["unyank", undefined, undefined, "1.0.0", undefined],
+      ["deprecate", undefined, undefined, undefined, "use b"],
+      ["undeprecate", undefined, undefined, undefined, undefined],
+      ["unlabel", "production", "1.1.0", undefined, undefined],
+    ]);
+    expect(new Set(entries.map((e) => `${e.by} ${e.at}`))).toEqual(new Set([`promoter ${NOW}`]));
+  });
+
+  it("what the history is told is what changes, whatever the caller says", async () => {
+    const { one, stateOf, registry } = await world();
+    await registry.storePrompt({ name: "a", version: "1.0.0", text: "t" });
+    const forged = [
+      labelEntry("production", "9.9.9", { commit: "c1", by: "the boss", message: "forged" }),
+      { at: NOW, action: "remove", from: "1.0.0", commit: "c1" } as never,
+    ];
+    const next = headOf({ labels: { production: "1.0.0" }, updatedAt: "2999-01-01T00:00:00.000Z" });
+    const outcome = await one("promoter", { name: A, head: { expect: null, next, entries: forged } });
+    expect(outcome.status).toBe("done");
+    const entries = (await registry.history("a").all()).filter((e) => e.action !== "publish");
+    expect(entries).toEqual([
+      { at: NOW, by: "promoter", action: "label", label: "production", to: "1.0.0", commit: "c1" },
+    ]);
+    expect((await stateOf())?.head.updatedAt).toBe(NOW);
+  });
+
+  it("documents and entries of others are refused, and kept as they are with the right to import", async () => {
+    const { one, registry } = await world();
+    const old = documentOf("a", "1.0.0", "old\n", { at: "2020-01-01T00:00:00.000Z", by: "ada" });
+    expect(codeOf(await one("writer", { name: A, add: [old] }))).toBe("FORBIDDEN");
+    expect(codeOf(await one("importer", { name: A, add: [old] }))).toBe("done");
+    expect(await registry.getPrompt("a")).toMatchObject({ author: "ada", digest: old.digest });
+    const head = {
+      expect: null,
+      next: headOf({ labels: { production: "1.0.0" } }),
+      entries: [labelEntry("production", "1.0.0", { commit: "elsewhere", by: "ada" })],
+    };
+    expect(codeOf(await one("promoter", { name: A, head }))).toBe("FORBIDDEN");
+  });
+});
+
+describe("what no registry would have planned", () => {
+  async function prepared() {
+    const made = await world();
+    for (const version of ["1.0.0", "1.1.0"])
+      await made.registry.storePrompt({ name: "a", text: documentOf("a", version).text });
+    await made.registry.setLabel("a", "staging", "1.0.0");
+    const state = await made.stateOf();
+    const revision = state?.revision ?? null;
+    const head = (next: Parameters<typeof headOf>[0], expect = revision) => ({
+      expect,
+      next: headOf(next),
+      entries: [],
+    });
+    return { ...made, revision, head };
+  }
+  const staging = { staging: "1.0.0" };
+
+  it("a label, or a pin, on a version that is not there, yanked or removed", async () => {
+    const { one, head, stateOf } = await prepared();
+    const before = await stateOf();
+    const yanked = { "1.1.0": { at: NOW } };
+    expect(
+      codeOf(await one("promoter", { name: A, head: head({ labels: { ...staging, production: "9.9.9" } }) })),
+    ).toBe("NOT_FOUND");
+    expect(
+      codeOf(await one("promoter", { name: A, head: head({ labels: { ...staging, production: "1.1.0" }, yanked }) })),
+    ).toBe("CONFLICT");
+    expect(codeOf(await one("promoter", { name: A, head: head({ labels: staging, pin: "9.9.9" }) }))).toBe("NOT_FOUND");
+    expect(codeOf(await one("promoter", { name: A, head: head({ labels: staging, pin: "1.1.0", yanked }) }))).toBe(
+      "CONFLICT",
+    );
+    expect(
+      codeOf(await one("promoter", { name: A, head: head({ labels: staging, yanked: { "9.9.9": { at: NOW } } }) })),
+    ).toBe("NOT_FOUND");
+    expect(codeOf(await one("importer", { name: A, head: head({ labels: { ...staging, beta: "9.9.9" } }) }))).toBe(
+      "NOT_FOUND",
+    );
+    expect(await stateOf()).toEqual(before);
+  });
+
+  it("a tombstone under a label, without its mark, or of another digest; a mark without its tombstone", async () => {
+    const { one, head, inner, stateOf } = await prepared();
+    const before = await stateOf();
+    const first = documentOf("a", "1.0.0");
+    const second = documentOf("a", "1.1.0");
+    const mark = { "1.1.0": { at: NOW, removed: true as const } };
+    const forged = tombstoneOf({
+      ...second,
+      text: documentOf("a", "1.1.0", "other\n").text,
+      digest: documentOf("a", "1.1.0", "other\n").digest,
+    });
+    expect(codeOf(await one("admin", { name: A, remove: [tombstoneOf(first)] }))).toBe("CONFLICT");
+    expect(codeOf(await one("admin", { name: A, remove: [tombstoneOf(second)] }))).toBe("INVALID");
+    expect(codeOf(await one("admin", { name: A, head: head({ labels: staging, yanked: mark }) }))).toBe("INVALID");
+    expect(
+      codeOf(await one("admin", { name: A, head: head({ labels: staging, yanked: mark }), remove: [forged] })),
+    ).toBe("INVALID");
+    expect(
+      codeOf(
+        await one("admin", {
+          name: A,
+          head: head({ labels: { staging: "1.1.0" }, yanked: mark }),
+          remove: [tombstoneOf(second)],
+        }),
+      ),
+    ).toBe("CONFLICT");
+    expect(
+      codeOf(
+        await one("promoter", {
+          name: A,
+          head: head({ labels: staging, yanked: mark }),
+          remove: [tombstoneOf(second)],
+        }),
+      ),
+    ).toBe("FORBIDDEN");
+    expect(await stateOf()).toEqual(before);
+    const outcome = await one("admin", {
+      name: A,
+      head: head({ labels: staging, yanked: mark }),
+      remove: [tombstoneOf(second, { by: "forger", reason: "leak" })],
+    });
+    expect(outcome.status).toBe("done");
+    const [answer] = await inner.read([{ name: A, selector: { kind: "version", version: second.version } }]);
+    const stored = answer?.status === "removed" ? openStored(answer.document.text, second) : undefined;
+    expect(stored).toMatchObject({ removed: { digest: second.digest, by: "admin", at: NOW, reason: "leak" } });
+  });
+
+  it("a head of a prompt that is not there", async () => {
+    const { one, registry } = await prepared();
+    const name = parseName("nobody");
+    const deprecated = { at: NOW, message: "x" };
+    expect(
+      codeOf(await one("promoter", { name, head: { expect: null, next: headOf({ deprecated }), entries: [] } })),
+    ).toBe("NOT_FOUND");
+    expect((await registry.listPrompts({ includeRemoved: true })).items.map((i) => i.name)).toEqual(["a"]);
+  });
+
+  it("a head that was planned on another one is a conflict, before anybody asks what it takes", async () => {
+    const { one, head } = await prepared();
+    expect(await one("promoter", { name: A, head: head({}, "old") })).toEqual({ status: "conflict", added: false });
+    expect(codeOf(await one("reader", { name: A, head: head({}) }))).toBe("FORBIDDEN");
+  });
+
+  it("removal and restore through a registry are in the caller's name", async () => {
+    const { registryOf, registry } = await prepared();
+    const admin = await registryOf("admin");
+    await admin.deleteVersion("a", "1.1.0", { message: "leak" });
+    await admin.restoreVersion({ name: "a", version: "1.1.0", text: documentOf("a", "1.1.0").text });
+    const entries = (await registry.history("a").all()).slice(0, 2);
+    expect(entries).toMatchObject([
+      { action: "restore", by: "admin", to: "1.1.0" },
+      { action: "remove", by: "admin", from: "1.1.0", message: "leak" },
+    ]);
+    await admin.deletePrompt("a");
+    expect((await registry.listPrompts()).items).toEqual([]);
+  });
+});
+
+describe("several changes in one commit", () => {
+  it("what may be done is done, and the rest is told apart; the audit log has one entry", async () => {
+    const { client, audit, registry } = await world();
+    const other = documentOf("b", "1.0.0", "t", { at: "2020-01-01T00:00:00.000Z" });
+    const changes = [
+      { name: A, add: [documentOf("a", "1.0.0")] },
+      { name: other.name, add: [other] },
+    ];
+    const driver = await client("writer");
+    const outcomes = await driver.commit(commitOf(changes, { at: "2026-01-01T00:00:00.000Z" }));
+    expect(outcomes.map(codeOf)).toEqual(["done", "FORBIDDEN"]);
+    expect(audit.entries).toMatchObject([{ action: "commits.post", outcome: "denied", note: "2 prompts: a, b" }]);
+    const atomic = await driver.commit(
+      commitOf([...changes].reverse(), { at: "2026-01-01T00:00:00.000Z", atomic: true }),
+    );
+    expect(atomic.map(codeOf)).toEqual(["FORBIDDEN", "skipped"]);
+    expect((await registry.listPrompts()).items.map((i) => i.name)).toEqual(["a"]);
+  });
+
+  it("who may write and not read learns that a version is taken, and not by what", async () => {
+    const { one, registry } = await world();
+    await registry.storePrompt({ name: "a", version: "1.0.0", text: "secret" });
+    const outcome = await one("blind", { name: A, add: [documentOf("a", "1.0.0", "guess")] });
+    expect(codeOf(outcome)).toBe("ALREADY_EXISTS");
+    expect(JSON.stringify(outcome)).not.toContain("secret");
+  });
+
+  it("a policy refuses one publication and not the others, and is told what went before", async () => {
+    const seen: unknown[] = [];
+    const policy = ({ name, version, text, author, previous }: Publication) => {
+      seen.push([`${name}@${version}`, author, previous?.version]);
+      if (text.includes("bad")) throw new RegistryError("INVALID", "no", { field: "policy" });
+    };
+    const { send, registry } = httpWorld({ access: accessOf(TOKENS), policy });
+    await registry.storePrompt({ name: "a", version: "1.0.0", text: "good\n" });
+    const change = (name: string, version: string, text: string) => ({
+      name,
+      add: [{ version, text: documentOf(name, version, text).text }],
+    });
+    const commit = (changes: unknown) =>
+      send("POST", "/v1/commits", { token: "writer", json: { id: "c", at: "2026-01-01T00:00:00.000Z", changes } });
+    const { json } = await commit([change("a", "1.1.0", "good\n"), change("b", "1.0.0", "bad\n")]);
+    expect(json.outcomes).toMatchObject([{ status: "done" }, { status: "failed", problem: { code: "INVALID" } }]);
+    const headers = { "if-none-match": "*", "content-type": "text/markdown" };
+    const put = await send("PUT", "/v1/prompts/a/-/versions/1.2.0", { token: "writer", headers, body: "bad" });
+    expect([put.status, put.json.context.field]).toEqual([400, "policy"]);
+    expect(seen).toEqual([
+      ["a@1.1.0", "writer", "1.0.0"],
+      ["b@1.0.0", "writer", undefined],
+      ["a@1.2.0", "writer", "1.1.0"],
+    ]);
+  });
+});

@@ -1,0 +1,258 @@
+import { randomUUID } from "node:crypto";
+import { isRegistryError, RegistryError } from "../errors.ts";
+import type { PromptName } from "../names.ts";
+import type { PromptRegistry } from "../registry.ts";
+import { isGrantedSomewhere } from "./access/grants.ts";
+import { Denied, denial, require } from "./handler/authorize.ts";
+import { readBody, readQuery } from "./handler/body.ts";
+import { bulkRoutes } from "./handler/bulk-routes.ts";
+import type { Call, HandlerOptions, Result, RouteHandler, Shared } from "./handler/context.ts";
+import { Watcher } from "./handler/feed.ts";
+import { infoRoutes } from "./handler/info-routes.ts";
+import { withPolicy } from "./handler/policy.ts";
+import { readRoutes } from "./handler/read-routes.ts";
+import { ReadyAnswers } from "./handler/ready.ts";
+import { respond, respondProblem } from "./handler/respond.ts";
+import { findRoute } from "./handler/route.ts";
+import { writeRoutes } from "./handler/write-routes.ts";
+import { checkParams, checkTarget } from "./protocol/path.ts";
+import { statusOf } from "./protocol/problem.ts";
+import { checkRoutes, ROUTES, type RouteId, type RouteSpec } from "./protocol/routes.ts";
+import type { AuditEntry, Handler, Principal, RequestInfo } from "./types.ts";
+
+export { openAccess } from "./handler/authorize.ts";
+export type { HandlerOptions } from "./handler/context.ts";
+
+const ROUTE_HANDLERS: Readonly<Record<RouteId, RouteHandler>> = {
+  ...infoRoutes,
+  ...readRoutes,
+  ...writeRoutes,
+  ...bulkRoutes,
+};
+
+const DEFAULT_BODY = 16 * 2 ** 20;
+const NOBODY: Principal = Object.freeze({ id: "nobody", name: "nobody", grants: Object.freeze([]) });
+
+/** What is found out about a request on its way to the reply. */
+interface Trip {
+  readonly requestId: string;
+  readonly request: Request;
+  readonly info: RequestInfo;
+  target: string;
+  route?: RouteSpec;
+  principal?: Principal;
+  name?: PromptName;
+  note: Partial<{ -readonly [K in keyof AuditEntry]: AuditEntry[K] }>;
+}
+
+/**
+ * The registry as a fetch-style handler of protocol v1: for the server of this package, and for any host that has
+ * `Request` and `Response`. It answers every request, and never rejects.
+ *
+ * A host that knows the request target as it stood on the request line should give it (`info.target`), as a `Request` no
+ * longer tells `/a/../b` from `/b`.
+ *
+ * @param options `access` decides who may do what; there is no default
+ * @throws RegistryError CONFIG without `access`, or where a route declares no right
+ * @example
+ * const handler = createHandler(registry, { access: openAccess() });
+ * const response = await handler(new Request("http://127.0.0.1/v1/prompts"));
+ */
+export function createHandler(registry: PromptRegistry, options: HandlerOptions): Handler & { close(): void } {
+  const { access, audit, policy, observe } = options;
+  if (access === undefined) {
+    throw new RegistryError("CONFIG", "the server needs access: who may do what; nothing is open by default", {
+      field: "access",
+    });
+  }
+  checkRoutes(ROUTES);
+  const ready = new ReadyAnswers(options.readyBytes ?? 64 * 2 ** 20, access);
+  const watcher = new Watcher(registry.driver, options.pollInterval ?? 250, (name) => ready.drop(name));
+  const shared: Shared = {
+    registry,
+    driver: registry.driver,
+    guarded: policy === undefined ? registry.driver : withPolicy(registry.driver, policy),
+    options,
+    access,
+    watcher,
+    now: options.now ?? (() => new Date()),
+    maxBodyBytes: options.maxBodyBytes ?? DEFAULT_BODY,
+    changed(name) {
+      ready.drop(name);
+      watcher.noteChange();
+    },
+  };
+
+  async function serve(trip: Trip): Promise<Response> {
+    const { request, info } = trip;
+    checkTarget(trip.target);
+    const question = trip.target.indexOf("?");
+    const path = question < 0 ? trip.target : trip.target.slice(0, question);
+    const { route, found } = findRoute(request.method, path);
+    trip.route = route;
+    if (route.right !== "public") {
+      const authorization = request.headers.get("authorization") ?? undefined;
+      trip.principal = await access.authenticate({ authorization, address: info.address });
+    }
+    const principal = trip.principal ?? NOBODY;
+    const params = checkParams(found);
+    if (params.name !== undefined) trip.name = params.name;
+    trip.note = { ...noteOf(params), ...trip.note };
+    authorize(route, principal, params);
+    // A mutation that could not be written down must not happen.
+    if (route.mutates === true) await audit?.ready();
+    const query = readQuery(question < 0 ? "" : trip.target.slice(question), route);
+    const body = await readBody(request, route, shared.maxBodyBytes);
+    const { requestId, note } = trip;
+    const call: Call = {
+      shared,
+      request,
+      route,
+      requestId,
+      address: info.address,
+      principal,
+      params,
+      query,
+      body,
+      note,
+    };
+    const epoch = watcher.epoch;
+    const isWatched = route.id === "versions.get" && watcher.isWatching();
+    const result = await run(call);
+    if (route.mutates === true || note.outcome === "denied") await written(trip, note.outcome ?? "done");
+    const { response, kept } = await respond(request, result, requestId);
+    if (kept !== undefined && isWatched && epoch === watcher.epoch && question < 0 && trip.name !== undefined) {
+      const { tag } = result.document as { tag: string };
+      ready.put({ target: trip.target, name: trip.name, tag, asked: kept.asked }, kept.body, kept.headers);
+    }
+    return response;
+  }
+
+  async function run(call: Call): Promise<Result> {
+    const { route, params } = call;
+    const isChange = route.mutates === true && params.name !== undefined;
+    if (isChange) shared.changed(params.name as PromptName);
+    try {
+      return await ROUTE_HANDLERS[route.id as RouteId](call);
+    } finally {
+      if (isChange) shared.changed(params.name as PromptName);
+    }
+  }
+
+  function authorize(
+    { right, resource }: RouteSpec,
+    principal: Principal,
+    params: ReturnType<typeof checkParams>,
+  ): void {
+    if (right === "public" || right === "authenticated") return;
+    if (resource === "each") {
+      // Item by item; but who may read nothing at all has no business with lists and feeds.
+      const isSomebody =
+        right !== "read" || access.allows(principal, right, {}) || isGrantedSomewhere(principal, right);
+      if (!isSomebody) throw denial(access, principal, right, {});
+      return;
+    }
+    const { name, label } = params;
+    if (resource === "registry") require(access, principal, right, {});
+    else if (name === undefined) throw new RegistryError("INTERNAL", "a route asks for a right on no prompt");
+    else require(access, principal, right, resource === "label" && label !== undefined ? { name, label } : { name });
+  }
+
+  /** Writes the one audit entry of a request; a change that could not be written down has an unknown outcome. */
+  async function written(trip: Trip, outcome: AuditEntry["outcome"], error?: RegistryError): Promise<void> {
+    if (audit === undefined) return;
+    const { principal, info, requestId, route, note } = trip;
+    const entry: AuditEntry = {
+      ...(principal === undefined ? {} : { who: principal.id, name: principal.name }),
+      ...note,
+      action: route?.id ?? "unmatched",
+      ...(info.address === undefined ? {} : { address: info.address }),
+      requestId,
+      outcome,
+      ...(error === undefined ? {} : { code: error.code }),
+    };
+    try {
+      await audit.append(entry);
+    } catch (cause) {
+      throw new RegistryError("UNAVAILABLE", "the audit log could not be written, so nobody vouches for the outcome", {
+        outcome: outcome === "done" || outcome === "unknown" ? "unknown" : "temporary",
+        cause,
+      });
+    }
+  }
+
+  async function fail(trip: Trip, thrown: unknown): Promise<RegistryError> {
+    const error = isRegistryError(thrown)
+      ? thrown
+      : new RegistryError("INTERNAL", "an unexpected error", {
+          outcome: trip.route?.mutates === true ? "unknown" : "final",
+          cause: thrown,
+        });
+    const isDenial = error instanceof Denied || error.code === "UNAUTHENTICATED";
+    if (!isDenial && trip.route?.mutates !== true) return error;
+    try {
+      await written(trip, isDenial ? "denied" : outcomeOf(error), error);
+      return error;
+    } catch (unwritten) {
+      return isRegistryError(unwritten) ? unwritten : error;
+    }
+  }
+
+  async function handle(request: Request, info: RequestInfo = {}): Promise<Response> {
+    const requestId = info.requestId ?? randomUUID();
+    const trip: Trip = { requestId, request, info, target: info.target ?? targetOf(request.url), note: {} };
+    let response: Response;
+    let code: RegistryError["code"] | undefined;
+    try {
+      response = await serve(trip);
+    } catch (thrown) {
+      const error = await fail(trip, thrown);
+      code = error.code;
+      response = respondProblem(request, error, requestId);
+    }
+    const { route, principal, name } = trip;
+    observe?.({
+      requestId,
+      route: route === undefined ? "unmatched" : `${route.method} ${route.path}`,
+      method: request.method,
+      status: response.status,
+      ...(principal === undefined ? {} : { principal }),
+      ...(code === undefined ? {} : { code }),
+      ...(name === undefined ? {} : { name }),
+    });
+    return response;
+  }
+
+  return Object.assign(handle, {
+    ready(...ask: Parameters<Handler["ready"]>) {
+      const answer = ready.get(...ask);
+      if (answer !== undefined) watcher.touch();
+      return answer;
+    },
+    close() {
+      watcher.stop();
+      ready.drop(undefined);
+    },
+  });
+}
+
+function outcomeOf(error: RegistryError): AuditEntry["outcome"] {
+  if (error.outcome === "unknown") return "unknown";
+  return statusOf(error) < 500 ? "refused" : "failed";
+}
+
+function noteOf({ name, version, label }: ReturnType<typeof checkParams>): Trip["note"] {
+  return {
+    ...(name === undefined ? {} : { prompt: name }),
+    ...(version === undefined ? {} : { version }),
+    ...(label === undefined ? {} : { label }),
+  };
+}
+
+/** Path and query of a URL as it is written, without a second parser's opinion. */
+function targetOf(url: string): string {
+  const at = url.indexOf("/", url.indexOf("://") + 3);
+  const target = at < 0 ? "/" : url.slice(at);
+  const fragment = target.indexOf("#");
+  return fragment < 0 ? target : target.slice(0, fragment);
+}

@@ -1,0 +1,99 @@
+import type * as z from "zod";
+import { MAX_STORED_BYTES } from "../../document.ts";
+import { RegistryError } from "../../errors.ts";
+import { parseJson } from "../protocol/json.ts";
+import { StatusError } from "../protocol/problem.ts";
+import type { RouteSpec } from "../protocol/routes.ts";
+
+const SMALL = 64 * 1024;
+/** A text of 1 MiB in which every character is escaped. */
+const TEXT_IN_JSON = 8 * 2 ** 20;
+
+/** What a route's body may be at most, in bytes. */
+export function bodyLimit(route: RouteSpec, maxBodyBytes: number): number {
+  if (route.body?.type === "text/markdown") return MAX_STORED_BYTES;
+  if (route.resource === "each") return maxBodyBytes;
+  return route.id === "versions.post" ? Math.min(TEXT_IN_JSON, maxBodyBytes) : SMALL;
+}
+
+/**
+ * Reads and checks the body of a request. What is too long is refused as soon as that is known.
+ *
+ * @throws StatusError INVALID (400, 413, 415)
+ */
+export async function readBody(request: Request, route: RouteSpec, maxBodyBytes: number): Promise<unknown> {
+  const { body } = route;
+  if (body === undefined) return undefined;
+  const type = (request.headers.get("content-type") ?? "").split(";")[0]?.trim().toLowerCase();
+  const isText = body.type === "text/markdown" && (type === "text/plain" || type === "text/markdown");
+  if (!isText && type !== body.type) {
+    throw new StatusError(415, "INVALID", `send the body as ${body.type}`, { field: "body" });
+  }
+  const coding = request.headers.get("content-encoding");
+  if (coding !== null && coding.toLowerCase() !== "identity") {
+    throw new StatusError(415, "INVALID", "send the body without a content coding", {
+      field: "body",
+      headers: { "Accept-Encoding": "identity" },
+    });
+  }
+  const text = await readText(request, bodyLimit(route, maxBodyBytes));
+  return body.type === "application/json" ? checked(body.schema, parseJson(text), "body") : text;
+}
+
+async function readText(request: Request, limit: number): Promise<string> {
+  const tooLarge = () =>
+    new StatusError(413, "INVALID", `the body is longer than ${limit} bytes`, {
+      field: "body",
+      headers: { Connection: "close" },
+    });
+  if (Number(request.headers.get("content-length") ?? 0) > limit) throw tooLarge();
+  const chunks: Uint8Array[] = [];
+  let length = 0;
+  const reader = request.body?.getReader();
+  try {
+    for (let next = await reader?.read(); next !== undefined && !next.done; next = await reader?.read()) {
+      length += next.value.byteLength;
+      if (length > limit) {
+        await reader?.cancel().catch(() => {});
+        throw tooLarge();
+      }
+      chunks.push(next.value);
+    }
+  } catch (error) {
+    if (error instanceof RegistryError) throw error;
+    throw new StatusError(400, "INVALID", "the body did not arrive whole", { field: "body" });
+  }
+  try {
+    return new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(Buffer.concat(chunks));
+  } catch {
+    throw new StatusError(400, "INVALID", "the body is not valid UTF-8", { field: "body" });
+  }
+}
+
+/** @throws StatusError INVALID (400) naming every field at fault */
+export function checked<T>(schema: z.ZodType<T>, value: unknown, what: string): T {
+  const result = schema.safeParse(value);
+  if (result.success) return result.data;
+  const issues = result.error.issues
+    .slice(0, 20)
+    .map((issue) => `${[what, ...issue.path.map(String)].join(".")}: ${issue.message}`);
+  throw new StatusError(400, "INVALID", `the ${what} is not as it must be: ${issues.join("; ")}`, {
+    field: issues[0]?.split(":", 1)[0] ?? what,
+    issues,
+  });
+}
+
+/** Parameters of the query; each at most once, and none that the route does not know: a typing error would ask for more. */
+export function readQuery(search: string, route: RouteSpec): Readonly<Record<string, unknown>> {
+  const given: Record<string, string> = Object.create(null) as Record<string, string>;
+  for (const [key, value] of new URLSearchParams(search)) {
+    if (key in given) throw new StatusError(400, "INVALID", "the query has a parameter twice", { field: "query" });
+    if (value.includes("\0")) throw new StatusError(400, "INVALID", "the query has NUL", { field: "query" });
+    given[key] = value;
+  }
+  if (route.query !== undefined) return checked(route.query, { ...given }, "query");
+  if (Object.keys(given).length > 0) {
+    throw new StatusError(400, "INVALID", `${route.method} ${route.path} takes no query`, { field: "query" });
+  }
+  return {};
+}

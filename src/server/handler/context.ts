@@ -1,0 +1,83 @@
+import type { StorageDriver } from "../../driver.ts";
+import type { PromptName } from "../../names.ts";
+import type { PromptRegistry } from "../../registry.ts";
+import type { PathParams } from "../protocol/path.ts";
+import type { RouteSpec } from "../protocol/routes.ts";
+import type { Access, AuditEntry, AuditLog, Principal, PublishPolicy, RequestEvent } from "../types.ts";
+import type { Watcher } from "./feed.ts";
+
+export interface HandlerOptions {
+  /** Who may do what. There is no default: see `openAccess` for a server that lets everybody do everything. */
+  readonly access: Access;
+  /** Where mutations and denials are written. Default: nowhere. */
+  readonly audit?: AuditLog;
+  /** Told once per request, when its reply is known. */
+  readonly observe?: (event: RequestEvent) => void;
+  /** Asked before each publish. */
+  readonly policy?: PublishPolicy;
+  /** Of a `POST` of commits or reads. Default 16 MiB. */
+  readonly maxBodyBytes?: number;
+  /** Of answers that lie ready in memory. Default 64 MiB. */
+  readonly readyBytes?: number;
+  /** How often the change feed is looked at while somebody needs to know. Milliseconds; default 250. */
+  readonly pollInterval?: number;
+  /** Event streams at once. Default 1000. */
+  readonly maxStreams?: number;
+  /** Version of the server, for discovery. */
+  readonly version?: string;
+  /** The clock; for tests. */
+  readonly now?: () => Date;
+}
+
+/** What all requests share. */
+export interface Shared {
+  readonly registry: PromptRegistry;
+  /** The storage itself. */
+  readonly driver: StorageDriver;
+  /** The same, where publishing asks the policy first. */
+  readonly guarded: StorageDriver;
+  readonly options: HandlerOptions;
+  readonly access: Access;
+  readonly watcher: Watcher;
+  readonly now: () => Date;
+  readonly maxBodyBytes: number;
+  /** A prompt was changed, or may have been, by this server. */
+  changed(name: PromptName): void;
+}
+
+type Writable<T> = { -readonly [K in keyof T]: T[K] };
+
+/** One request on its way. */
+export interface Call {
+  readonly shared: Shared;
+  readonly request: Request;
+  readonly route: RouteSpec;
+  readonly requestId: string;
+  readonly address: string | undefined;
+  readonly principal: Principal;
+  readonly params: PathParams;
+  /** Checked against the route's schema. */
+  readonly query: Readonly<Record<string, unknown>>;
+  /** Checked JSON, or the text of a document. */
+  readonly body: unknown;
+  /** What the audit log is told of it. */
+  readonly note: Partial<Writable<AuditEntry>>;
+}
+
+export interface Result {
+  readonly status: number;
+  readonly headers?: Readonly<Record<string, string>>;
+  /** JSON value. */
+  readonly json?: unknown;
+  readonly document?: DocumentResult;
+  readonly stream?: ReadableStream<Uint8Array>;
+}
+
+export interface DocumentResult {
+  readonly text: string;
+  /** ETag without quotes and coding. */
+  readonly tag: string;
+  readonly cache: "exact" | "moving";
+}
+
+export type RouteHandler = (call: Call) => Promise<Result>;

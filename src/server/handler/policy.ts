@@ -1,0 +1,100 @@
+import { openStored, type SealedDocument } from "../../document.ts";
+import type { Change, ReadAnswer, StorageDriver, VersionEntry } from "../../driver.ts";
+import { isRegistryError } from "../../errors.ts";
+import type { PromptName } from "../../names.ts";
+import { compareVersions, isPrerelease, type Version } from "../../semver.ts";
+import type { Publication, PublishPolicy } from "../types.ts";
+
+/**
+ * Shows every document that a change is about to publish to the policy. What is there already was published once, and is
+ * not asked about again.
+ *
+ * @throws what the policy throws
+ */
+export async function askPolicy(driver: StorageDriver, policy: PublishPolicy, change: Change): Promise<void> {
+  const { name, add = [] } = change;
+  if (add.length === 0) return;
+  const asks = add.map(({ version }) => ({ name, selector: { kind: "version" as const, version } }));
+  const slots: ReadAnswer[] = [];
+  const size = driver.capabilities.maxBatch;
+  for (let i = 0; i < asks.length; i += size)
+    slots.push(...(await driver.read(asks.slice(i, i + size), { fresh: true })));
+  const fresh = add.filter((_, i) => slots[i]?.status === "absent");
+  if (fresh.length === 0) return;
+  const releases = await releasesOf(driver, name);
+  for (const document of fresh) await policy(await publicationOf(driver, document, releases, fresh));
+}
+
+async function releasesOf(driver: StorageDriver, name: PromptName): Promise<readonly Version[]> {
+  const entries: VersionEntry[] = [];
+  let cursor: string | undefined;
+  do {
+    const query = { limit: 1000, ...(cursor === undefined ? {} : { cursor }) };
+    const page = await driver.listVersions(name, query, { fresh: true });
+    entries.push(...page.items);
+    cursor = page.cursor;
+  } while (cursor !== undefined);
+  return entries.filter((e) => e.yanked === undefined && !isPrerelease(e.version)).map((e) => e.version);
+}
+
+async function publicationOf(
+  driver: StorageDriver,
+  document: SealedDocument,
+  releases: readonly Version[],
+  fresh: readonly SealedDocument[],
+): Promise<Publication> {
+  const { name, version, text, author, message } = opened(document) as Exclude<ReturnType<typeof opened>, undefined>;
+  const others = fresh.filter((d) => !isPrerelease(d.version));
+  const [below] = [...releases, ...others.map((d) => d.version)]
+    .filter((other) => compareVersions(other, version) < 0)
+    .sort((a, b) => compareVersions(b, a));
+  const previous = below === undefined ? undefined : await textAt(driver, name, below, others);
+  return {
+    ...{ name, version, text },
+    ...(author === undefined ? {} : { author }),
+    ...(message === undefined ? {} : { message }),
+    ...(previous === undefined ? {} : { previous: { version: previous.version, text: previous.text } }),
+  };
+}
+
+async function textAt(driver: StorageDriver, name: PromptName, version: Version, fresh: readonly SealedDocument[]) {
+  const own = fresh.find((d) => d.version === version);
+  if (own !== undefined) return opened(own);
+  const [answer] = await driver.read([{ name, selector: { kind: "version", version } }], { fresh: true });
+  return answer?.status === "found" ? opened({ name, version, text: answer.document.text }) : undefined;
+}
+
+function opened(document: { readonly name: PromptName; readonly version: Version; readonly text: string }) {
+  try {
+    const { kind, ...rest } = openStored(document.text, document) as ReturnType<typeof openStored> & { text: string };
+    const { name, version, author, message } = rest;
+    return kind === "document" ? { name, version, author, message, text: rest.text } : undefined;
+  } catch (error) {
+    // A damaged version is no reason to hold up the one that replaces it.
+    if (isRegistryError(error)) return undefined;
+    throw error;
+  }
+}
+
+/** The driver, where every document that is about to be published is shown to the policy first. */
+export function withPolicy(inner: StorageDriver, policy: PublishPolicy): StorageDriver {
+  return {
+    kind: inner.kind,
+    location: inner.location,
+    capabilities: inner.capabilities,
+    native: inner.native,
+    peek: (ask) => inner.peek(ask),
+    read: (asks, op) => inner.read(asks, op),
+    listPrompts: (query, op) => inner.listPrompts(query, op),
+    listVersions: (name, query, op) => inner.listVersions(name, query, op),
+    history: (name, query, op) => inner.history(name, query, op),
+    changes: (query, op) => inner.changes(query, op),
+    async commit(commit, op) {
+      for (const change of commit.changes) await askPolicy(inner, policy, change);
+      return inner.commit(commit, op);
+    },
+    repair: (plan, op) => inner.repair(plan, op),
+    check: (op) => inner.check(op),
+    close: () => inner.close(),
+  } satisfies StorageDriver;
+}

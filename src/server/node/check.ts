@@ -1,0 +1,116 @@
+import { BlockList, isIP } from "node:net";
+import { RegistryError, show } from "../../errors.ts";
+import { checkTarget } from "../protocol/path.ts";
+import { StatusError } from "../protocol/problem.ts";
+
+const METHODS: ReadonlySet<string> = new Set(["GET", "HEAD", "PUT", "POST", "DELETE", "PATCH", "OPTIONS"]);
+/** Of these a second one could be read by one side and not by the other. */
+const ONCE: ReadonlySet<string> = new Set([
+  "host",
+  "content-length",
+  "transfer-encoding",
+  "authorization",
+  "content-type",
+  "content-encoding",
+  "if-match",
+  "if-none-match",
+  "idempotency-key",
+  "x-request-id",
+]);
+
+const refused = (status: number, detail: string) => new StatusError(status, "INVALID", detail, { field: "request" });
+
+/**
+ * What Node's strict parser lets through and two parsers may still read in two ways.
+ *
+ * @param rawHeaders flat, as Node gives them
+ */
+export function headRefusal(method: string, rawHeaders: readonly string[]): StatusError | undefined {
+  if (!METHODS.has(method)) return refused(501, "this method is not known here");
+  let seen = "";
+  for (let i = 0; i < rawHeaders.length; i += 2) {
+    const name = (rawHeaders[i] as string).toLowerCase();
+    if (!ONCE.has(name)) continue;
+    if (seen.includes(`|${name}|`)) return refused(400, `the header ${name} is given twice`);
+    if (name === "transfer-encoding" && rawHeaders[i + 1] !== "chunked")
+      return refused(501, "no transfer-encoding but chunked is known here");
+    seen += `|${name}|`;
+  }
+  if (seen.includes("|transfer-encoding|") && seen.includes("|content-length|"))
+    return refused(400, "transfer-encoding and content-length exclude each other");
+  return undefined;
+}
+
+/** A target that a URL parser would mend never gets to one. */
+export function targetRefusal(target: string): StatusError | undefined {
+  try {
+    checkTarget(target);
+    return undefined;
+  } catch (error) {
+    return error instanceof StatusError ? error : refused(400, "the request target is malformed");
+  }
+}
+
+/** Hosts that this server is called by; `undefined`: any. */
+export function hostCheck(allowed: readonly string[] | undefined): (host: string | undefined) => boolean {
+  if (allowed === undefined) return () => true;
+  const names = new Set(allowed.map((name) => name.toLowerCase()));
+  return (host) => host !== undefined && (names.has(host) || names.has(host.toLowerCase()));
+}
+
+/**
+ * What a browser may call a server of this machine. A name that somebody's DNS lets point here is none of them, so a page
+ * from there can't read us (DNS rebinding).
+ */
+export function loopbackHosts(port: number, host: string): string[] {
+  const names = ["localhost", "127.0.0.1", "[::1]", isIP(host) === 6 ? `[${host}]` : host];
+  return [...names.map((name) => `${name}:${port}`), ...(port === 80 || port === 443 ? names : [])];
+}
+
+export function isLoopback(host: string): boolean {
+  return host === "localhost" || host === "::1" || /^(?:::ffff:)?127\.\d+\.\d+\.\d+$/i.test(host);
+}
+
+/** @throws RegistryError CONFIG */
+export function addressList(field: string, addresses: readonly string[]): (address: string) => boolean {
+  const list = new BlockList();
+  for (const text of addresses) {
+    const [address = "", prefix] = text.split("/");
+    const family = isIP(address);
+    const bits = prefix === undefined ? undefined : /^\d{1,3}$/.test(prefix) ? Number(prefix) : Number.NaN;
+    const max = family === 4 ? 32 : 128;
+    if (family === 0 || (bits !== undefined && !(bits <= max))) {
+      throw new RegistryError("CONFIG", `${field}: ${show(text)} is no address and no network like 10.0.0.0/8`, {
+        field,
+      });
+    }
+    const kind = family === 4 ? "ipv4" : "ipv6";
+    if (bits === undefined) list.addAddress(address, kind);
+    else list.addSubnet(address, bits, kind);
+  }
+  return (address) => {
+    const plain = /^::ffff:(\d+\.\d+\.\d+\.\d+)$/i.exec(address)?.[1] ?? address;
+    const family = isIP(plain);
+    return family !== 0 && list.check(plain, family === 4 ? "ipv4" : "ipv6");
+  };
+}
+
+/**
+ * Who asks, through proxies that are trusted: from the right, the first address that is none of theirs. What a client
+ * wrote into the header itself stands further left.
+ */
+export function clientAddress(
+  peer: string | undefined,
+  forwarded: string | string[] | undefined,
+  isTrusted: (address: string) => boolean,
+): string | undefined {
+  if (peer === undefined || forwarded === undefined || !isTrusted(peer)) return peer;
+  const hops = (Array.isArray(forwarded) ? forwarded.join(",") : forwarded).split(",").map((hop) => hop.trim());
+  let address = peer;
+  for (const hop of hops.reverse()) {
+    if (isIP(hop) === 0) return address;
+    address = hop;
+    if (!isTrusted(hop)) return address;
+  }
+  return address;
+}

@@ -1,0 +1,138 @@
+import { readFileSync } from "node:fs";
+import { createServer as createHttp, type Server as HttpServer, type RequestListener, STATUS_CODES } from "node:http";
+import { createServer as createHttps, type Server as HttpsServer } from "node:https";
+import { type AddressInfo, Server as NetServer, type Socket } from "node:net";
+import { createSecureContext } from "node:tls";
+import { RegistryError, show } from "../../errors.ts";
+import type { CheckedLimits } from "../operations/limits.ts";
+
+export interface TlsFiles {
+  /** PEM: the certificate and what leads to its root. */
+  readonly cert: string;
+  /** PEM: its key. */
+  readonly key: string;
+}
+
+interface Pair {
+  readonly cert: Buffer;
+  readonly key: Buffer;
+}
+
+/** @throws RegistryError CONFIG for files that can't be read or do not belong together */
+export function readTls({ cert, key }: TlsFiles): Pair {
+  try {
+    const pair = { cert: readFileSync(cert), key: readFileSync(key) };
+    createSecureContext(pair);
+    return pair;
+  } catch (cause) {
+    const why = (cause as NodeJS.ErrnoException).code ?? (cause as Error).name;
+    throw new RegistryError("CONFIG", `the TLS files ${show(cert)} and ${show(key)} can't be used (${why})`, {
+      field: "tls",
+      cause,
+    });
+  }
+}
+
+export interface Listener {
+  readonly server: HttpServer | HttpsServer;
+  /** Reads the TLS files again; what is served goes on with the old ones where the new ones can't be used. */
+  reload(): void;
+}
+
+export interface Told {
+  /** A request that Node could not read. */
+  readonly broken: (status: number) => void;
+}
+
+/** Node's server with every limit set that it has. */
+export function createListener(
+  limits: CheckedLimits,
+  tls: TlsFiles | undefined,
+  onRequest: RequestListener,
+  told: Told,
+): Listener {
+  const options = {
+    maxHeaderSize: limits.headerBytes,
+    headersTimeout: limits.headersTimeout,
+    requestTimeout: limits.requestTimeout,
+    keepAliveTimeout: limits.keepAliveTimeout,
+    // Slow clients are looked for this often.
+    connectionsCheckingInterval: Math.max(250, Math.min(2000, limits.headersTimeout / 4)),
+    insecureHTTPParser: false,
+    requireHostHeader: true,
+    noDelay: true,
+  };
+  const server: HttpServer | HttpsServer =
+    tls === undefined
+      ? createHttp(options, onRequest)
+      : createHttps({ ...options, ...readTls(tls), minVersion: "TLSv1.2", handshakeTimeout: 10_000 }, onRequest);
+  server.maxConnections = limits.connections;
+  server.maxHeadersCount = 100;
+  server.maxRequestsPerSocket = 0;
+  // For a socket on which nothing moves at all, whatever it is in the middle of.
+  server.timeout = limits.answerTimeout + limits.writeTimeout;
+  server.on("clientError", (error: NodeJS.ErrnoException, socket) => {
+    const status = STATUS_OF[error.code ?? ""] ?? 400;
+    told.broken(status);
+    refuseSocket(socket as Socket, status);
+  });
+  server.on("drop", () => told.broken(503));
+  // Nothing here is upgraded or tunnelled.
+  server.on("connect", (_, socket) => refuseSocket(socket as Socket, 501));
+  server.on("tlsClientError", (_, socket: Socket) => socket.destroy());
+  // Idle connections make room before new ones are dropped.
+  server.on("connection", () => {
+    server.getConnections((_, count) => {
+      if (count > limits.connections * 0.9) server.closeIdleConnections();
+    });
+  });
+  return {
+    server,
+    reload() {
+      if (tls !== undefined) (server as HttpsServer).setSecureContext({ ...readTls(tls), minVersion: "TLSv1.2" });
+    },
+  };
+}
+
+const STATUS_OF: Readonly<Record<string, number>> = {
+  HPE_HEADER_OVERFLOW: 431,
+  HPE_CHUNK_EXTENSIONS_OVERFLOW: 413,
+  ERR_HTTP_REQUEST_TIMEOUT: 408,
+};
+
+function refuseSocket(socket: Socket, status: number): void {
+  if (socket.writable && !socket.destroyed) {
+    socket.end(`HTTP/1.1 ${status} ${STATUS_CODES[status]}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`);
+  }
+  // It may go on sending, and not listen.
+  setTimeout(() => socket.destroy(), 500).unref();
+}
+
+/** @throws RegistryError CONFIG */
+export async function startListening(server: NetServer, host: string, port: number): Promise<number> {
+  await new Promise<void>((resolve, reject) => {
+    const onError = (cause: NodeJS.ErrnoException) => {
+      const where = `port ${port} of ${show(host)}`;
+      const why =
+        cause.code === "EADDRINUSE"
+          ? `${where} is taken by another program; choose another with --port`
+          : cause.code === "EACCES"
+            ? `${where} must not be used by this user; choose another with --port`
+            : `can't listen on ${where} (${cause.code ?? cause.name})`;
+      reject(new RegistryError("CONFIG", why, { field: "port", cause }));
+    };
+    server.once("error", onError);
+    server.listen({ host, port, backlog: 511 }, () => {
+      server.off("error", onError);
+      resolve();
+    });
+  });
+  return (server.address() as AddressInfo).port;
+}
+
+/** Takes no new connections, and leaves those that are there alone: `http.Server.close` would cut the idle ones. */
+export function stopAccepting(server: NetServer): Promise<void> {
+  return new Promise((resolve) => {
+    NetServer.prototype.close.call(server, () => resolve());
+  });
+}

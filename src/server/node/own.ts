@@ -1,0 +1,90 @@
+import type { IncomingMessage, RequestListener, ServerResponse } from "node:http";
+import { RegistryError } from "../../errors.ts";
+import type { ReadinessCheck } from "../operations/health.ts";
+import { PROBLEM_TYPE, problemOf, statusOf } from "../protocol/problem.ts";
+import type { Access, RequestInfo } from "../types.ts";
+
+export interface OwnOptions {
+  readonly access: Access;
+  readonly readiness: ReadinessCheck;
+  readonly secure: readonly (readonly [string, string])[];
+  isDraining(): boolean;
+  /** The text for `/metrics`. */
+  metrics(): Promise<string>;
+}
+
+type Answer = (request: IncomingMessage, response: ServerResponse, info: RequestInfo) => void;
+
+const METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8";
+
+/** What the server answers about itself: whether it lives, whether it is ready, what it counted. */
+export function ownAnswers(options: OwnOptions): {
+  readonly routes: ReadonlyMap<string, Answer>;
+  readonly aside: RequestListener;
+} {
+  const { access, readiness, secure, isDraining } = options;
+
+  function send(
+    request: IncomingMessage,
+    response: ServerResponse,
+    status: number,
+    type: string,
+    text: string,
+    more: string[] = [],
+  ): void {
+    if (response.destroyed) return;
+    response.writeHead(status, [
+      ...["content-type", type, "content-length", String(Buffer.byteLength(text)), "cache-control", "no-store"],
+      ...secure.flat(),
+      ...more,
+      ...(isDraining() ? ["connection", "close"] : []),
+    ]);
+    response.end(request.method === "HEAD" ? undefined : text);
+  }
+
+  const reading =
+    (answer: Answer): Answer =>
+    (request, response, info) => {
+      if (request.method === "GET" || request.method === "HEAD") return answer(request, response, info);
+      send(request, response, 405, "text/plain", "", ["allow", "GET, HEAD", "connection", "close"]);
+    };
+
+  const healthz = reading((request, response) => send(request, response, 200, "text/plain", "ok\n"));
+
+  const readyz = reading(async (request, response) => {
+    const { ok, state } = await readiness.look();
+    send(request, response, ok ? 200 : 503, "text/plain", `${state}\n`, ok ? [] : ["retry-after", "1"]);
+  });
+
+  async function figures(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    send(request, response, 200, METRICS_TYPE, await options.metrics());
+  }
+
+  const metrics = reading(async (request, response, { address }) => {
+    try {
+      const principal = await access.authenticate({ authorization: request.headers.authorization, address });
+      if (!access.allows(principal, "admin", {}))
+        throw new RegistryError("FORBIDDEN", "metrics take the right admin; or use a metrics port of their own");
+      await figures(request, response);
+    } catch (thrown) {
+      const error = thrown instanceof RegistryError ? thrown : new RegistryError("INTERNAL", "metrics failed");
+      const more = error.code === "UNAUTHENTICATED" ? ["www-authenticate", "Bearer"] : [];
+      send(request, response, statusOf(error), PROBLEM_TYPE, JSON.stringify(problemOf(error)), more);
+    }
+  });
+
+  const routes = new Map<string, Answer>([
+    ["/healthz", healthz],
+    ["/readyz", readyz],
+    ["/metrics", metrics],
+  ]);
+  const open = new Map<string, Answer>([...routes, ["/metrics", reading((q, r) => void figures(q, r))]]);
+  return {
+    routes,
+    aside(request, response) {
+      const answer = open.get(request.url ?? "");
+      if (answer === undefined) send(request, response, 404, "text/plain", "only /metrics, /healthz and /readyz\n");
+      else answer(request, response, {});
+    },
+  };
+}

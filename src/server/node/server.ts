@@ -1,0 +1,261 @@
+import type { IncomingMessage, ServerResponse } from "node:http";
+import { RegistryError, show } from "../../errors.ts";
+import type { PromptRegistry } from "../../registry.ts";
+import { Gate } from "../operations/gate.ts";
+import { ReadinessCheck } from "../operations/health.ts";
+import { checkLimits, type ServerLimits, throttled } from "../operations/limits.ts";
+import { createLog, type LogLevel } from "../operations/log.ts";
+import { Metrics } from "../operations/metrics.ts";
+import { type OpenTelemetry, requestTracing } from "../operations/tracing.ts";
+import { watchChanges } from "../operations/watch.ts";
+import type { Access, Handler, RequestEvent } from "../types.ts";
+import { BodyBudget } from "./body.ts";
+import { addressList, hostCheck, isLoopback, loopbackHosts } from "./check.ts";
+import { createListener, startListening, stopAccepting, type TlsFiles } from "./listen.ts";
+import { ownAnswers } from "./own.ts";
+import { secureHeaders } from "./reply.ts";
+import { createTraffic, type Traffic } from "./traffic.ts";
+
+export interface ListenOptions {
+  /** Who may do what; the server counts requests by principal with it. */
+  readonly access: Access;
+  /** Default `127.0.0.1`. Another address needs access that lets nobody unknown change anything. */
+  readonly host?: string;
+  /** Default 7420; 0 takes a free one. */
+  readonly port?: number;
+  /** Default: plain HTTP. */
+  readonly tls?: TlsFiles;
+  readonly limits?: ServerLimits;
+  /** `Host` headers that are answered, with port: `registry.example`, `registry.example:8443`. Default: those of this machine on loopback, any elsewhere. */
+  readonly allowedHosts?: readonly string[];
+  /** Addresses and networks of proxies whose `X-Forwarded-For` is believed. Default: none. */
+  readonly trustedProxies?: readonly string[];
+  /** Also serves `/metrics` there, to everybody who gets there. Default: only at `/metrics` of the server, to `admin`. */
+  readonly metricsPort?: number;
+  /** Default `127.0.0.1`. */
+  readonly metricsHost?: string;
+  /** Takes lines of JSON. Default: none. */
+  readonly log?: (lines: string) => void;
+  /** Default `all`. */
+  readonly logLevel?: LogLevel;
+  /** Its `storageCall` is for `counted`. Default: its own. */
+  readonly metrics?: Metrics;
+  /** `@opentelemetry/api`. Default: no spans. */
+  readonly tracing?: OpenTelemetry;
+  /** Milliseconds between two looks at the change feed. Default 500, or 2000 where the storage calls. */
+  readonly poll?: number;
+}
+
+export interface RunningServer {
+  /** `http://127.0.0.1:7420`; no slash at the end. */
+  readonly url: string;
+  readonly port: number;
+  /** Of `/metrics`, where it has a port of its own. */
+  readonly metricsUrl: string | undefined;
+  readonly metrics: Metrics;
+  /** Reads the TLS files again. @throws RegistryError CONFIG; what is served goes on with the old ones */
+  reloadTls(): void;
+  /**
+   * Stops: not ready any more, no new connections, what is under way is finished, event streams are ended.
+   *
+   * @param drain milliseconds that requests may still take. Default 10,000
+   * @returns how many were cut off all the same
+   */
+  stop(drain?: number): Promise<number>;
+}
+
+/** So long a client that is used to this server may still send, before its idle connection is closed. */
+const LINGER = 500;
+const LOOK = 25;
+
+/**
+ * Serves a handler over HTTP.
+ *
+ * @param registry of the handler, to look at its health and to follow its changes; it is not closed
+ * @param create makes the handler; what it is given wants to be told of every request
+ * @throws RegistryError CONFIG
+ */
+export async function listen(
+  registry: PromptRegistry,
+  create: (given: { readonly access: Access; readonly observe: (event: RequestEvent) => void }) => Handler,
+  options: ListenOptions,
+): Promise<RunningServer> {
+  const { host = "127.0.0.1", port = 7420, tls } = options;
+  const limits = checkLimits(options.limits);
+  await checkExposure(host, options.access);
+  const access = throttled(options.access, limits.principalRate);
+  const metrics = options.metrics ?? new Metrics();
+  const log = createLog(options.log ?? (() => {}), options.log === undefined ? "off" : options.logLevel);
+  const readiness = new ReadinessCheck(registry);
+  const gate = new Gate({ concurrency: limits.concurrency, queue: limits.queue, wait: limits.queueWait });
+  const streams = new Set<AbortController>();
+  let draining = false;
+  let traffic: Traffic | undefined;
+  let isHost = hostCheck(options.allowedHosts);
+
+  const handler = create({ access, observe: (event) => traffic?.observe(event) });
+  const listener = createListener(limits, tls, onRequest, {
+    broken: (status) => metrics.refused(status === 503 ? "overloaded" : status === 408 ? "timeout" : "malformed"),
+  });
+  const { server } = listener;
+  server.on("checkContinue", (request: IncomingMessage, response: ServerResponse) => {
+    response.writeContinue();
+    onRequest(request, response);
+  });
+  const connections = () => new Promise<number>((resolve) => server.getConnections((_, count) => resolve(count ?? 0)));
+  const own = ownAnswers({
+    access,
+    readiness,
+    secure: secureHeaders(tls !== undefined),
+    isDraining: () => draining,
+    metrics: async () =>
+      metrics.text({
+        inFlight: (traffic?.inFlight ?? 0) - streams.size,
+        queued: gate.waiting,
+        connections: await connections(),
+        streams: streams.size,
+        ready: (await readiness.look()).ok,
+        health: readiness.last?.health,
+      }),
+  });
+  const created = createTraffic({
+    site: {
+      handler,
+      limits,
+      gate,
+      bodies: new BodyBudget(limits.bodiesBytes),
+      streams,
+      secure: secureHeaders(tls !== undefined),
+      tracing:
+        options.tracing === undefined
+          ? undefined
+          : requestTracing(options.tracing, (requestId) => traffic?.routeOf(requestId)),
+      isDraining: () => draining,
+    },
+    limits,
+    metrics,
+    log,
+    scheme: tls === undefined ? "http" : "https",
+    isHost: (name) => isHost(name),
+    isProxy:
+      options.trustedProxies === undefined || options.trustedProxies.length === 0
+        ? undefined
+        : addressList("trustedProxies", options.trustedProxies),
+    own: own.routes,
+    access,
+  });
+  traffic = created;
+
+  function onRequest(request: IncomingMessage, response: ServerResponse): void {
+    created.onRequest(request, response);
+  }
+
+  let troubled = false;
+  const watch = watchChanges(registry, {
+    ...(options.poll === undefined ? {} : { poll: options.poll }),
+    trouble(error) {
+      if ((error !== undefined) === troubled) return;
+      troubled = error !== undefined;
+      if (troubled)
+        log.event("warn", "the change feed can't be read; caches go by their age", { error: codeOf(error) });
+      else log.event("info", "the change feed can be read again");
+    },
+  });
+  let aside: Awaited<ReturnType<typeof serveAside>> | undefined;
+  let actual: number;
+  try {
+    actual = await startListening(server, host, port);
+    if (options.allowedHosts === undefined && isLoopback(host)) isHost = hostCheck(loopbackHosts(actual, host));
+    if (options.metricsPort !== undefined)
+      aside = await serveAside(own.aside, options.metricsHost ?? "127.0.0.1", options.metricsPort);
+  } catch (error) {
+    await watch.stop();
+    server.close();
+    throw error;
+  }
+  const shown = host.includes(":") ? `[${host}]` : host;
+  const url = `${tls === undefined ? "http" : "https"}://${shown}:${actual}`;
+  log.event("info", "listening", { url });
+  if (tls === undefined && !isLoopback(host))
+    log.event("warn", "tokens travel unencrypted; use --tls-cert and --tls-key, or a proxy that ends TLS");
+  let stopping: Promise<number> | undefined;
+
+  async function stop(drain: number): Promise<number> {
+    const deadline = performance.now() + drain;
+    draining = true;
+    readiness.drain();
+    log.event("info", "draining", { inFlight: created.inFlight });
+    const closed = stopAccepting(server);
+    for (const stream of streams) stream.abort(new DOMException("the server stops", "AbortError"));
+    const linger = performance.now() + Math.min(LINGER, drain / 4);
+    while (performance.now() < deadline && ((await connections()) > 0 || created.inFlight > 0)) {
+      if (performance.now() >= linger) server.closeIdleConnections();
+      await new Promise((resolve) => setTimeout(resolve, LOOK));
+    }
+    const cut = created.inFlight;
+    server.closeAllConnections();
+    await closed;
+    // Ends what Node looks after beside its connections.
+    server.close(() => {});
+    await watch.stop();
+    await aside?.close();
+    log.event(cut === 0 ? "info" : "warn", "stopped", { cut });
+    log.close();
+    metrics.close();
+    return cut;
+  }
+
+  return {
+    url,
+    port: actual,
+    metricsUrl: aside?.url,
+    metrics,
+    reloadTls: () => {
+      listener.reload();
+      log.event("info", "read the TLS files again");
+    },
+    stop: (drain = 10_000) => {
+      stopping ??= stop(drain);
+      return stopping;
+    },
+  };
+}
+
+function codeOf(error: unknown): string {
+  return error instanceof RegistryError ? error.code : "INTERNAL";
+}
+
+/** Only figures, for a collector that has no token. */
+async function serveAside(onRequest: Parameters<typeof createListener>[2], host: string, port: number) {
+  const { server } = createListener(checkLimits({ connections: 100 }), undefined, onRequest, { broken: () => {} });
+  const actual = await startListening(server, host, port);
+  return {
+    url: `http://${host.includes(":") ? `[${host}]` : host}:${actual}/metrics`,
+    async close() {
+      const closed = stopAccepting(server);
+      server.closeAllConnections();
+      await closed;
+    },
+  };
+}
+
+/**
+ * What is reached from elsewhere must know who asks.
+ *
+ * @throws RegistryError CONFIG
+ */
+async function checkExposure(host: string, access: Access): Promise<void> {
+  if (isLoopback(host)) return;
+  let grants: readonly { readonly right: string }[] = [];
+  try {
+    grants = (await access.authenticate({ authorization: undefined, address: undefined })).grants;
+  } catch {
+    // Nobody is let in without credentials, or that can't be told now and nobody is.
+  }
+  if (grants.every(({ right }) => right === "read")) return;
+  throw new RegistryError(
+    "CONFIG",
+    `anybody who reaches ${show(host)} could change everything; configure tokens or OIDC, or listen on 127.0.0.1`,
+    { field: "host" },
+  );
+}

@@ -1,0 +1,238 @@
+import type { IncomingMessage, ServerResponse } from "node:http";
+import type { Socket } from "node:net";
+import { type ErrorCode, RegistryError } from "../../errors.ts";
+import { addressKey, Buckets } from "../operations/buckets.ts";
+import type { CheckedLimits, ThrottledAccess } from "../operations/limits.ts";
+import type { Log } from "../operations/log.ts";
+import type { Metrics, Refused } from "../operations/metrics.ts";
+import { givenRequestId, requestIds } from "../operations/request-id.ts";
+import { PROBLEM_TYPE, problemOf, statusOf } from "../protocol/problem.ts";
+import type { Principal, RequestEvent, RequestInfo } from "../types.ts";
+import { clientAddress, headRefusal, isLoopback, targetRefusal } from "./check.ts";
+import { exchange, type Site } from "./exchange.ts";
+import { retrySeconds } from "./reply.ts";
+
+export interface TrafficOptions {
+  readonly site: Omit<Site, "refuse">;
+  readonly limits: CheckedLimits;
+  readonly metrics: Metrics;
+  readonly log: Log;
+  readonly scheme: "http" | "https";
+  readonly isHost: (host: string | undefined) => boolean;
+  readonly isProxy: ((address: string) => boolean) | undefined;
+  /** Answers of the server itself, by path. */
+  readonly own: ReadonlyMap<string, (request: IncomingMessage, response: ServerResponse, info: RequestInfo) => void>;
+  readonly access: ThrottledAccess;
+}
+
+interface Info {
+  readonly requestId: string;
+  readonly address?: string;
+  readonly target: string;
+}
+
+interface Arrival {
+  readonly request: IncomingMessage;
+  readonly response: ServerResponse;
+  readonly info: Info;
+  readonly started: number;
+}
+
+interface Told {
+  readonly method: string;
+  readonly route: string;
+  readonly status: number;
+  readonly ms: number;
+  readonly principal: Principal | undefined;
+  readonly code: string | undefined;
+  /** Of the prompt. */
+  readonly name: string | undefined;
+  readonly aborted: boolean;
+}
+
+interface Pending {
+  event: RequestEvent | undefined;
+}
+
+/** Only exact versions lie ready. */
+const READY_ROUTE = "GET /v1/prompts/{name}/-/versions/{version}";
+const OWN_OPEN: ReadonlySet<string> = new Set(["/healthz", "/readyz"]);
+
+export interface Traffic {
+  onRequest(request: IncomingMessage, response: ServerResponse): void;
+  observe(event: RequestEvent): void;
+  routeOf(requestId: string): string | undefined;
+  refuse: Site["refuse"];
+  readonly inFlight: number;
+}
+
+/** What happens to each request, from its headers to its line in the log. */
+export function createTraffic(options: TrafficOptions): Traffic {
+  const { limits, metrics, log, scheme, isHost, isProxy, own, access } = options;
+  const { handler, secure } = options.site;
+  const nextId = requestIds();
+  const addresses = new Buckets(limits.addressRate);
+  const pending = new Map<string, Pending>();
+  // Connections on which something was sent that others may read in another way: nothing behind it is carried out.
+  const poisoned = new WeakSet<Socket>();
+  const ids = new WeakMap<ServerResponse, string>();
+  const codes = new WeakMap<ServerResponse, ErrorCode>();
+  const prepared = new WeakMap<readonly string[], string[]>();
+  const secureFlat = secure.flat();
+
+  const site: Site = { ...options.site, refuse };
+
+  function observe(event: RequestEvent): void {
+    const entry = pending.get(event.requestId);
+    if (entry !== undefined) entry.event = event;
+  }
+
+  function tell(info: Info, told: Told): void {
+    const { principal } = told;
+    metrics.request(told.route, told.method, told.status, told.ms, told.code);
+    if (principal !== undefined) access.debit(principal);
+    const { requestId, address } = info;
+    log.request(requestId, address, told);
+  }
+
+  function refuse(request: IncomingMessage, response: ServerResponse, why: Refused, error: RegistryError): void {
+    metrics.refused(why);
+    if (error.code === "INTERNAL") log.event("error", "the handler failed", { error: String(error.cause) });
+    if (response.headersSent || response.destroyed) return void response.destroy();
+    const status = statusOf(error);
+    const id = ids.get(response);
+    codes.set(response, error.code);
+    const body = JSON.stringify(problemOf(error, id));
+    const { retryAfter } = error.context;
+    response.writeHead(status, [
+      ...(id === undefined ? [] : ["x-request-id", id]),
+      ...["content-type", PROBLEM_TYPE, "content-length", String(Buffer.byteLength(body)), "cache-control", "no-store"],
+      ...(retryAfter === undefined ? [] : ["retry-after", retrySeconds(retryAfter)]),
+      ...secureFlat,
+      // What follows on this connection may be the rest of what was refused.
+      ...(request.complete && why !== "malformed" && !site.isDraining() ? [] : ["connection", "close"]),
+    ]);
+    response.end(request.method === "HEAD" ? undefined : body);
+  }
+
+  /** Headers of an answer that lies ready, with ours; made once for each. */
+  function headersOf(given: readonly string[]): string[] {
+    let all = prepared.get(given);
+    if (all === undefined) {
+      const has = new Set(given.filter((_, i) => i % 2 === 0).map((name) => name.toLowerCase()));
+      all = [...given, ...secure.filter(([name]) => !has.has(name)).flat()];
+      prepared.set(given, all);
+    }
+    return all;
+  }
+
+  function addressOf(request: IncomingMessage): string | undefined {
+    const peer = request.socket.remoteAddress;
+    return isProxy === undefined ? peer : clientAddress(peer, request.headers["x-forwarded-for"], isProxy);
+  }
+
+  function onRequest(request: IncomingMessage, response: ServerResponse): void {
+    if (poisoned.has(request.socket)) {
+      response.destroy();
+      return;
+    }
+    const given = request.headers["x-request-id"];
+    const requestId = (given === undefined ? undefined : givenRequestId(given)) ?? nextId();
+    const address = addressOf(request);
+    const target = request.url as string;
+    const info: Info = address === undefined ? { requestId, target } : { requestId, address, target };
+    const arrival: Arrival = { request, response, info, started: performance.now() };
+    const refusal = refusalOf(arrival);
+    if (refusal !== undefined) turnAway(arrival, ...refusal);
+    else if (own.has(target)) answerSelf(arrival, target);
+    else if (!answerReady(arrival)) work(arrival);
+  }
+
+  function refusalOf({ request, info }: Arrival): readonly [Refused, RegistryError] | undefined {
+    const malformed = headRefusal(request.method as string, request.rawHeaders);
+    if (malformed !== undefined) return ["malformed", malformed];
+    const { address, target } = info;
+    if (OWN_OPEN.has(target)) return undefined;
+    if (!isHost(request.headers.host)) {
+      const detail = "this server is not called by that name; see allowedHosts";
+      return ["host", new RegistryError("FORBIDDEN", detail, { field: "host" })];
+    }
+    if (address === undefined || isLoopback(address)) return undefined;
+    const wait = addresses.take(addressKey(address));
+    if (wait === 0) return undefined;
+    const detail = "too many requests from this address; wait and try again";
+    return ["address_rate", new RegistryError("RATE_LIMITED", detail, { retryAfter: Math.ceil(wait) })];
+  }
+
+  function answerSelf(arrival: Arrival, target: string): void {
+    const { request, response, info } = arrival;
+    response.once("close", () => finish(arrival, info, target, undefined));
+    own.get(target)?.(request, response, info);
+  }
+
+  function answerReady({ request, response, info, started }: Arrival): boolean {
+    const method = request.method as string;
+    if (method !== "GET" && method !== "HEAD") return false;
+    access.seen = undefined;
+    const ready = handler.ready(method, info.target, request.headers, info);
+    if (ready === undefined) return false;
+    const { status, body } = ready;
+    let headers = headersOf(ready.headers);
+    if (request.headers["x-request-id"] !== undefined) headers = [...headers, "x-request-id", info.requestId];
+    response.writeHead(status, site.isDraining() ? [...headers, "connection", "close"] : headers);
+    response.end(method === "HEAD" ? undefined : body);
+    const ms = performance.now() - started;
+    const principal = access.seen;
+    tell(info, { method, route: READY_ROUTE, status, ms, principal, code: undefined, name: undefined, aborted: false });
+    return true;
+  }
+
+  function finish({ request, response, started }: Arrival, info: Info, route: string, event?: RequestEvent): void {
+    const method = request.method as string;
+    // 499 stands for a client that was gone before there was an answer.
+    const status = response.headersSent ? response.statusCode : 499;
+    const code = codes.get(response) ?? event?.code;
+    const ms = performance.now() - started;
+    const { principal, name } = event ?? {};
+    tell(info, { method, route, status, ms, principal, code, name, aborted: !response.writableFinished });
+  }
+
+  function turnAway(arrival: Arrival, why: Refused, error: RegistryError): void {
+    const { request, response, info } = arrival;
+    ids.set(response, info.requestId);
+    if (why === "malformed") poisoned.add(request.socket);
+    response.once("close", () => finish(arrival, info, "refused"));
+    refuse(request, response, why, error);
+  }
+
+  function work(arrival: Arrival): void {
+    const { request, response } = arrival;
+    const odd = targetRefusal(arrival.info.target);
+    if (odd !== undefined) {
+      turnAway(arrival, "malformed", odd);
+      return;
+    }
+    // A caller who uses one id for two requests at once gets one of ours for the second.
+    const requestId = pending.has(arrival.info.requestId) ? nextId() : arrival.info.requestId;
+    const info = { ...arrival.info, requestId };
+    const entry: Pending = { event: undefined };
+    pending.set(requestId, entry);
+    ids.set(response, requestId);
+    response.once("close", () => {
+      pending.delete(requestId);
+      finish(arrival, info, entry.event?.route ?? "refused", entry.event);
+    });
+    const origin = `${scheme}://${request.headers.host ?? "localhost"}`;
+    void exchange(site, { request, response, info, origin });
+  }
+
+  return {
+    onRequest,
+    observe,
+    refuse,
+    routeOf: (requestId) => pending.get(requestId)?.event?.route,
+    get inFlight() {
+      return pending.size;
+    },
+  };
+}

@@ -1,0 +1,120 @@
+import type { Cursor } from "../../driver.ts";
+import { isRegistryError } from "../../errors.ts";
+import type { PromptName } from "../../names.ts";
+import type { PromptRegistry } from "../../registry.ts";
+
+export interface WatchOptions {
+  /** Milliseconds between two looks at the feed. Default 500; where the storage calls, 2000 between its calls. */
+  readonly poll?: number;
+  /** Told of names that may have changed; `undefined`: any may have. */
+  readonly changed?: (names: readonly PromptName[] | undefined) => void;
+  /** Told when a look fails, and when one succeeds again. */
+  readonly trouble?: (error: unknown) => void;
+}
+
+const LIMIT = 1000;
+const POLL = 500;
+const POLL_WHEN_CALLED = 2000;
+const LISTEN_AGAIN = 5000;
+
+type Listen = (handler: (names: readonly string[] | undefined) => void) => Promise<() => Promise<void>>;
+
+/** PostgreSQL calls when something was committed; see its driver. */
+function listenOf(registry: PromptRegistry): Listen | undefined {
+  const native = registry.driver.native as { readonly listen?: unknown } | null | undefined;
+  return typeof native?.listen === "function" ? (native.listen.bind(native) as Listen) : undefined;
+}
+
+/**
+ * Follows the change feed through the registry, which ends what its cache remembers of the names that come by. So a change
+ * made through another server on the same storage is seen here after `poll` at the latest, and where the storage calls,
+ * at once. Looks are never lost: a call only brings the next one forward.
+ */
+export function watchChanges(registry: PromptRegistry, options: WatchOptions = {}): { stop(): Promise<void> } {
+  const { changed, trouble } = options;
+  const controller = new AbortController();
+  const listen = listenOf(registry);
+  let called = false;
+  let cursor: Cursor | undefined;
+  let isFirst = true;
+  let timer: NodeJS.Timeout | undefined;
+  let running: Promise<void> | undefined;
+  let again = false;
+  let stopListening: (() => Promise<void>) | undefined;
+  let listening: Promise<void> | undefined;
+
+  async function look(): Promise<void> {
+    for (let empty = 0; !controller.signal.aborted; ) {
+      const page = await registry.changes({
+        limit: LIMIT,
+        signal: controller.signal,
+        ...(cursor === undefined ? {} : { cursor }),
+      });
+      const started = cursor === undefined;
+      const isEnd = page.cursor === cursor || page.items.length === 0;
+      cursor = page.cursor;
+      if (page.items.length > 0) changed?.(page.items.map(({ name }) => name));
+      // Between the last cursor and this first one nobody watched.
+      if (started && !isFirst) changed?.(undefined);
+      isFirst = false;
+      empty = isEnd ? empty + 1 : 0;
+      if (started || empty >= 2) return;
+    }
+  }
+
+  async function run(): Promise<void> {
+    do {
+      again = false;
+      try {
+        await look();
+        trouble?.(undefined);
+      } catch (error) {
+        if (controller.signal.aborted) return;
+        if (isRegistryError(error, "INVALID") || isRegistryError(error, "HISTORY_REWRITTEN")) cursor = undefined;
+        trouble?.(error);
+      }
+    } while (again && !controller.signal.aborted);
+  }
+
+  function wake(): void {
+    clearTimeout(timer);
+    if (controller.signal.aborted) return;
+    if (running !== undefined) {
+      again = true;
+      return;
+    }
+    running = run().finally(() => {
+      running = undefined;
+      if (controller.signal.aborted) return;
+      timer = setTimeout(wake, options.poll ?? (called ? POLL_WHEN_CALLED : POLL)).unref();
+    });
+  }
+
+  async function startListening(call: Listen): Promise<void> {
+    try {
+      const stop = await call(() => wake());
+      if (controller.signal.aborted) return await stop();
+      stopListening = stop;
+      called = true;
+      wake();
+    } catch {
+      // Until it works, the feed is looked at as often as without.
+      if (controller.signal.aborted) return;
+      setTimeout(() => {
+        if (!controller.signal.aborted) listening = startListening(call);
+      }, LISTEN_AGAIN).unref();
+    }
+  }
+
+  wake();
+  if (listen !== undefined) listening = startListening(listen);
+  return {
+    async stop() {
+      controller.abort();
+      clearTimeout(timer);
+      await listening;
+      await stopListening?.().catch(() => {});
+      await running;
+    },
+  };
+}

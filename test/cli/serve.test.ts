@@ -1,0 +1,207 @@
+import { execFileSync } from "node:child_process";
+import { readFileSync, writeFileSync } from "node:fs";
+import { Agent, get } from "node:https";
+import { join } from "node:path";
+import { describe, expect, test } from "vitest";
+import { Interruption } from "../../src/cli/io.ts";
+import { World } from "./world.ts";
+
+interface Served {
+  readonly url: string;
+  readonly folder: string;
+  stop(): Promise<{ readonly code: number; readonly err: string }>;
+}
+
+/** Runs the command until it says where it serves. */
+async function serve(world: World, ...args: string[]): Promise<Served> {
+  world.real = true;
+  const controller = new AbortController();
+  let found: (url: string) => void = () => {};
+  const url = new Promise<string>((resolve) => {
+    found = resolve;
+  });
+  let err = "";
+  const running = world.runWith(
+    {
+      signal: controller.signal,
+      onStderr(chunk) {
+        err += chunk;
+        const at = /serving at (\S+)/.exec(err)?.[1];
+        if (at !== undefined) found(at);
+      },
+    },
+    "serve",
+    "--port",
+    "0",
+    ...args,
+  );
+  const ended = running.then((ran) => Promise.reject(new Error(`it ended with ${ran.code}: ${ran.err}`)));
+  ended.catch(() => {});
+  return {
+    url: await Promise.race([url, ended]),
+    folder: world.folder,
+    async stop() {
+      controller.abort(new Interruption("SIGTERM", 143));
+      return running;
+    },
+  };
+}
+
+describe("serve", () => {
+  test("does not start where nobody could use it, and says what to do", async () => {
+    const world = new World();
+    world.real = true;
+    const ran = await world.run("serve", "--port", "0", "--storage", "memory:");
+    expect(ran.code).toBe(8);
+    expect(ran.err).toMatch(/nobody could use this server: .*token create.*--anonymous read.*--open/);
+  });
+
+  test("lets everybody in with --open, here and nowhere else", async () => {
+    const world = new World();
+    const served = await serve(world, "--storage", "memory:", "--open", "--log", "off");
+    expect((await fetch(`${served.url}/v1/prompts`)).status).toBe(200);
+    const { code, err } = await served.stop();
+    expect([code, err.includes("everybody who reaches it may do everything")]).toEqual([0, true]);
+    const ran = await world.run("serve", "--storage", "memory:", "--open", "--host", "0.0.0.0", "--port", "0");
+    expect([ran.code, ran.err]).toEqual([8, expect.stringContaining("anybody who reaches")]);
+  });
+
+  test("takes tokens that are kept beside the storage, and others to read where that is allowed", async () => {
+    const world = new World();
+    world.real = true;
+    const storage = ["--storage", "file:./registry"];
+    const made = await world.run("token", "create", "ada", "--scope", "write:team", ...storage);
+    expect(made.code).toBe(0);
+    const served = await serve(world, ...storage, "--anonymous", "read");
+    const put = (name: string, token?: string) =>
+      fetch(`${served.url}/v1/prompts/${name}/-/versions/1.0.0`, {
+        method: "PUT",
+        body: "hello",
+        headers: {
+          "content-type": "text/markdown",
+          "if-none-match": "*",
+          ...(token === undefined ? {} : { authorization: `Bearer ${token}` }),
+        },
+      }).then((reply) => reply.status);
+    expect(await put("team/a")).toBe(401);
+    expect(await put("team/a", made.out.trim())).toBe(201);
+    expect(await put("other/a", made.out.trim())).toBe(404);
+    expect(await (await fetch(`${served.url}/v1/prompts/team/a/-/latest`)).text()).toContain('author: "ada"');
+    const { code, err } = await served.stop();
+    expect(code).toBe(0);
+    expect(err).toContain('"principalName":"ada"');
+    expect(err).not.toContain(made.out.trim());
+    const verified = await world.run("audit", "verify", ...storage);
+    expect([verified.code, verified.out]).toEqual([0, expect.stringMatching(/^4 entries/)]);
+  });
+
+  test("asks the publish policy", async () => {
+    const world = new World();
+    const served = await serve(world, "--storage", "memory:", "--open", "--audit", "file:./audit.jsonl");
+    const put = (query = "") =>
+      fetch(`${served.url}/v1/prompts/a/-/versions/1.0.0${query}`, {
+        method: "PUT",
+        body: "what nobody sees: \u{e0041}\u{e0042}",
+        headers: { "content-type": "text/markdown", "if-none-match": "*" },
+      });
+    const reply = await put();
+    expect([reply.status, (await reply.json()) as unknown]).toEqual([
+      400,
+      expect.objectContaining({ code: "INVALID", context: expect.objectContaining({ field: "policy" }) }),
+    ]);
+    const message = "[policy override: invisible/tags: a test of them]";
+    expect((await put(`?message=${encodeURIComponent(message)}`)).status).toBe(201);
+    await served.stop();
+    const told = await world.run("audit", "show", "--audit", "file:./audit.jsonl", "--json");
+    const { entries } = told.json<{ entries: { action: string; outcome: string; note?: string }[] }>();
+    expect(entries.map(({ action, outcome, note }) => [action, outcome, note])).toEqual([
+      ["versions.put", "refused", undefined],
+      ["policy.override", "done", "invisible/tags"],
+      ["versions.put", "done", undefined],
+    ]);
+  });
+
+  test("goes by the configuration, and by the command line first", async () => {
+    const world = new World();
+    world.file(
+      "prompt-registry.config.json",
+      JSON.stringify({
+        storage: "memory:",
+        server: { port: 1, access: { anonymous: ["read"] }, limits: { queue: 0 } },
+      }),
+    );
+    const served = await serve(world);
+    expect((await fetch(`${served.url}/v1/prompts`)).status).toBe(200);
+    expect((await served.stop()).code).toBe(0);
+    world.file("prompt-registry.config.json", JSON.stringify({ server: { limits: { queues: 1 }, port: "x" } }));
+    const ran = await world.run("serve");
+    expect(ran.code).toBe(8);
+    expect(ran.err).toMatch(/server\.port.*server\.limits/);
+  });
+
+  test.each([
+    [["--port", "70000"], /--port must be a port from 0 to 65535/],
+    [["--tls-cert", "x"], /--tls-cert and --tls-key go together/],
+    [["--open", "--anonymous", "read"], /does not go with --tokens or --anonymous/],
+    [["--drain", "soon"], /--drain must be a time like 10s/],
+  ])("refuses %j", async (args, message) => {
+    const world = new World();
+    world.real = true;
+    const ran = await world.run("serve", "--storage", "memory:", ...args);
+    expect([ran.code, ran.err]).toEqual([2, expect.stringMatching(message)]);
+  });
+
+  const hasOpenssl = (() => {
+    try {
+      execFileSync("openssl", ["version"], { stdio: "ignore" });
+      return true;
+    } catch {
+      return false;
+    }
+  })();
+
+  test.runIf(hasOpenssl)("speaks TLS, and reads its files again at SIGHUP", async () => {
+    const world = new World();
+    const certificate = (name: string) => {
+      const out = ["-keyout", "key.pem", "-out", "cert.pem"];
+      const how = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2"];
+      execFileSync("openssl", ["req", "-x509", ...how, ...out, "-subj", `/CN=${name}`], {
+        cwd: world.folder,
+        stdio: "ignore",
+      });
+    };
+    certificate("first");
+    const files = ["--tls-cert", "cert.pem", "--tls-key", "key.pem"];
+    const served = await serve(world, "--storage", "memory:", "--open", ...files);
+    expect(served.url).toMatch(/^https:/);
+    const look = () =>
+      new Promise<{ readonly name: unknown; readonly hsts: unknown; readonly status: unknown }>((resolve, reject) => {
+        const agent = new Agent({ rejectUnauthorized: false, maxCachedSessions: 0 });
+        get(`${served.url}/v1`, { agent }, (reply) => {
+          const { subject } = (reply.socket as import("node:tls").TLSSocket).getPeerCertificate();
+          reply.resume();
+          const hsts = reply.headers["strict-transport-security"];
+          reply.once("end", () => {
+            agent.destroy();
+            resolve({ name: subject.CN, hsts, status: reply.statusCode });
+          });
+        }).once("error", reject);
+      });
+    expect(await look()).toEqual({ name: "first", hsts: "max-age=31536000", status: 200 });
+    const until = async (name: string) => {
+      for (let i = 0; i < 200 && (await look()).name !== name; i++) await new Promise((r) => setTimeout(r, 5));
+      return (await look()).name;
+    };
+    certificate("second");
+    process.emit("SIGHUP");
+    expect(await until("second")).toBe("second");
+    // Half a pair is no pair: what is served goes on.
+    const key = readFileSync(join(world.folder, "key.pem"));
+    writeFileSync(join(world.folder, "key.pem"), "none");
+    process.emit("SIGHUP");
+    expect((await look()).name).toBe("second");
+    writeFileSync(join(world.folder, "key.pem"), key);
+    const { code, err } = await served.stop();
+    expect([code, err.includes("the old ones stay in use")]).toEqual([0, true]);
+  });
+});

@@ -1,0 +1,12 @@
+import { afterAll, beforeAll } from "vitest";
+import { type FakeS3, fakeS3 } from "../../src/testing/s3/index.ts";
+import { BUCKET, s3Suite } from "../support/s3-suite.ts";
+
+let fake: FakeS3;
+beforeAll(async () => {
+  fake = await fakeS3();
+  fake.createBucket(BUCKET);
+});
+afterAll(() => fake.close());
+
+s3Suite("s3 on a strict fake", () => ({ ...fake.credentials, endpoint: fake.endpoint, region: fake.region }));

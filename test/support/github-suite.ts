@@ -1,0 +1,131 @@
+import { randomUUID } from "node:crypto";
+import { afterAll, beforeAll, describe, it } from "vitest";
+import type { StorageDriver } from "../../src/driver.ts";
+import { type GithubOptions, github } from "../../src/drivers/github/index.ts";
+import { startGitHub } from "../../src/testing/github/index.ts";
+import { type BudgetOperation, driverSuite, type SuiteOptions } from "../../src/testing/index.ts";
+import { EMULATE_PROBLEMS, startEmulatedGitHub } from "./emulate-github.ts";
+import { recordGitHub } from "./github-openapi/record.ts";
+import { validateExchange } from "./github-openapi/validate.ts";
+import { commitByGit, fileAt, type Github } from "./github-world.ts";
+
+export const FULL = process.env.PROMPT_REGISTRY_GITHUB_FULL === "1";
+
+export interface GithubSuite {
+  readonly name: string;
+  readonly server: "ours" | "ours without GraphQL" | "emulate";
+  /** Which third of {@link SLOW} is run here, 0 to 2; all of it where `PROMPT_REGISTRY_GITHUB_FULL` is 1. */
+  readonly third: number;
+  readonly options?: Partial<GithubOptions>;
+  readonly wrap?: (driver: StorageDriver) => StorageDriver;
+  /** Whether a second handle sees at once what the first one did; not so with a cache of its own. */
+  readonly another?: boolean;
+  readonly max?: Partial<Record<BudgetOperation, number>>;
+}
+
+/** The first of each three needs what only our own server has. Together they take longer than all the others: each is run in one of three suites, and everywhere when asked for. */
+const SLOW = [
+  "I9 no flipped byte is ever served, and verify finds each",
+  "I4 a pointer is never seen on a removed version, while the removal itself moves it away",
+  "I4 a label never resolves to something that is not there, while versions are published, labelled and deleted",
+  "I4 latest never resolves to something that is not there, while versions are published and deleted",
+  "I3 a read of many asks answers every one of them",
+  "I4 a label is never seen before the version that comes with it",
+  "I5 latest never moves back while versions are published in order",
+  "I5 latest is the highest stable version whatever the order of publishing (40 random orders)",
+  "I1 what one handle does, every other handle sees at its next read",
+  "I9 cut, emptied, zeroed, doubled and foreign bytes are never served, and verify finds each",
+  "I6 no event is lost between cursors while several handles write",
+  "I4 every prompt that is listed can be read, while others are published and removed",
+];
+
+interface Place {
+  readonly options: GithubOptions;
+  readonly gitDir: string | undefined;
+}
+
+interface Server {
+  place(): Promise<Place>;
+  close(): Promise<void>;
+}
+
+async function start(kind: GithubSuite["server"]): Promise<Server> {
+  const common = { spacing: 0, documentMaxAge: 0, branch: "main" };
+  if (kind === "emulate") {
+    const server = await startEmulatedGitHub();
+    const recorder = await recordGitHub(server.url);
+    const { owner } = server;
+    const { url: baseUrl } = recorder;
+    let places = 0;
+    return {
+      async place() {
+        const repo = await server.addRepository();
+        // Each token has a limit of its own.
+        const token = `${server.token}_${++places}`;
+        return { options: { ...common, owner, token, baseUrl, repo }, gitDir: undefined };
+      },
+      async close() {
+        await recorder.close();
+        await server.stop();
+        const problems = recorder.problems.filter((problem) => !EMULATE_PROBLEMS.includes(problem));
+        if (problems.length > 0) throw new Error(`not as GitHub's description says:\n${problems.join("\n")}`);
+      },
+    };
+  }
+  const limits = { core: 1e8, graphql: 1e8 };
+  const server = await startGitHub({ graphql: kind === "ours", limits, validate: validateExchange });
+  return {
+    async place() {
+      const { owner, repo, gitDir } = await server.addRepository({ name: `r-${randomUUID()}` });
+      return { options: { ...common, owner, repo, token: server.token, baseUrl: server.url }, gitDir };
+    },
+    async close() {
+      await server.checkRepositories();
+      await server.close();
+    },
+  };
+}
+
+/** The public suite over a GitHub, each storage a repository of its own. */
+export function githubSuite(suite: GithubSuite): void {
+  const { name, options = {}, wrap = (driver) => driver, another = true, max } = suite;
+  let server: Server;
+  const places = new Map<StorageDriver, { readonly place: Place; readonly inner: Github }>();
+  beforeAll(async () => {
+    server = await start(suite.server);
+  });
+  afterAll(async () => {
+    await server.close();
+  });
+  const open = async (place: Place) => {
+    const inner = await github({ ...place.options, ...options });
+    const driver = wrap(inner);
+    places.set(driver, { place, inner });
+    return driver;
+  };
+  const placeOf = (driver: StorageDriver) => places.get(driver)?.place as Place;
+  const damage: SuiteOptions["damage"] = (driver, prompt, version, edit) => {
+    const gitDir = placeOf(driver).gitDir as string;
+    const path = `prompts/${prompt}/v${version}.md`;
+    commitByGit(gitDir, "main", [{ path, bytes: edit(Uint8Array.from(fileAt(gitDir, "main", path))) }]);
+  };
+  const elsewhere = SLOW.filter((_, i) => !FULL && i % 3 !== suite.third);
+  driverSuite({
+    name,
+    runner: { describe, it },
+    open: async () => open(await server.place()),
+    another: another ? (driver) => open(placeOf(driver)) : undefined,
+    reopen: async (driver) => {
+      await driver.close();
+      return open(placeOf(driver));
+    },
+    damage: suite.server === "emulate" || !another ? undefined : damage,
+    skip: elsewhere.map((test) => ({
+      test,
+      reason: "slow: it is run in another suite, and here with PROMPT_REGISTRY_GITHUB_FULL=1",
+    })),
+    ...(max === undefined
+      ? {}
+      : { budgets: { calls: (driver) => places.get(driver)?.inner.native.calls() ?? 0, max } }),
+  });
+}
