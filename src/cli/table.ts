@@ -1,7 +1,7 @@
 import type { Command } from "./command.ts";
 
 export interface Entry {
-  readonly group: "Write" | "Read" | "Manage" | "Care" | "Transfer" | "Lockfile" | "Server" | "Other";
+  readonly group: "Write" | "Read" | "Manage" | "Care" | "Transfer" | "Lockfile" | "Server" | "Access" | "Other";
   readonly summary: string;
   /** Not in help. */
   readonly hidden?: true;
@@ -134,6 +134,18 @@ export const COMMANDS: Readonly<Record<string, Entry>> = {
     group: "Server",
     summary: "Policies, set-up and cost of a bucket",
     load: () => import("./commands/s3.ts"),
+  },
+  login: {
+    group: "Access",
+    summary: "Log in to GitHub or a registry server",
+    load: () => import("./commands/login.ts"),
+  },
+  logout: { group: "Access", summary: "Forget what login stored", load: () => import("./commands/logout.ts") },
+  whoami: { group: "Access", summary: "Tell who calls are made as", load: () => import("./commands/whoami.ts") },
+  proposal: {
+    group: "Access",
+    summary: "List, merge and close proposed changes",
+    load: () => import("./commands/proposal.ts"),
   },
   completion: {
     group: "Other",

@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from "node:timers/promises";
 import { type Client, createClient, encodePath } from "../drivers/github/client.ts";
 import { header, messageOf, type Reply, refusal } from "../drivers/github/failure.ts";
 import { type GithubOptions, resolveOptions } from "../drivers/github/options.ts";
@@ -133,6 +134,16 @@ export async function githubProposals(options: GithubOptions): Promise<Proposals
     return pull;
   }
 
+  /** GitHub finds out whether it can be merged after it was first asked, and refuses until it knows. */
+  async function settled(number: number, op: CallOptions): Promise<Pull> {
+    let pull = await get(number, op);
+    for (let tries = 0; tries < 8 && pull.state === "open" && pull.mergeable === null; tries++) {
+      await sleep(250 * 2 ** Math.min(tries, 3));
+      pull = await get(number, op);
+    }
+    return pull;
+  }
+
   async function change(number: number, body: Record<string, unknown>, op: CallOptions): Promise<Proposal> {
     const path = `${pulls}/${number}`;
     const reply = await client.send({
@@ -176,7 +187,7 @@ export async function githubProposals(options: GithubOptions): Promise<Proposals
 
   async function merge(number: number, options: NonNullable<Parameters<Proposals["merge"]>[1]> = {}) {
     const { signal, sha, method = "merge" } = options;
-    const pull = await get(number, { signal });
+    const pull = await settled(number, { signal });
     const expected = sha ?? pull.head.sha;
     if (!/^[0-9a-f]{40}(?:[0-9a-f]{24})?$/.test(expected)) {
       throw new RegistryError("INVALID", `${show(expected)} is no whole commit id`, { field: "sha" });
@@ -209,6 +220,7 @@ export async function githubProposals(options: GithubOptions): Promise<Proposals
     if (reply.status < 300) return String((reply.data as { sha?: unknown }).sha);
     const said = messageOf(reply.data) ?? "";
     if (reply.status === 409) throw conflict(`pull request ${number} or its base has changed; look at it again`);
+    if (/was modified/i.test(said)) throw conflict(`the base of pull request ${number} has just changed; try again`);
     if (/conflict|not mergeable/i.test(said)) {
       throw conflict(`pull request ${number} does not fit its base any more; propose it again`);
     }
@@ -272,6 +284,8 @@ interface Pull {
   readonly state: string;
   readonly draft?: boolean;
   readonly merged?: boolean;
+  /** `null`: not known yet. */
+  readonly mergeable?: boolean | null;
   readonly merge_commit_sha?: string | null;
   readonly updated_at: string;
   readonly user: { readonly login: string } | null;

@@ -11,7 +11,7 @@ import { decodeStored, encodeStored, type StoredGithubToken } from "./stored.ts"
 /** A token that ends sooner than this is refreshed. */
 export const MARGIN_MS = 5 * 60_000;
 /** How long a process that lost a race waits for the winner to store the new pair. */
-const LOST_MS = 5000;
+const LOST_MS = 2000;
 /** How long nothing is looked for again where nothing was stored. */
 const ABSENT_MS = 30_000;
 

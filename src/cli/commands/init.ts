@@ -1,6 +1,7 @@
 import { access, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { RegistryError } from "../../errors.ts";
+import type { PromptRegistry } from "../../registry.ts";
 import { usageError } from "../args.ts";
 import { AUTHOR, type Context, defineCommand } from "../command.ts";
 import { FINDINGS } from "../exit.ts";
@@ -17,10 +18,14 @@ export const command = defineCommand({
     "finds the prompts without --storage. A folder needs no set-up: `push` creates what it needs.",
   ],
   arguments: [],
-  options: { author: { ...AUTHOR, help: "who is named as author of changes from here on" } },
+  options: {
+    author: { ...AUTHOR, help: "who is named as author of changes from here on" },
+    create: { type: "boolean", help: "with github: make the repository, its first commit or the branch if missing" },
+  },
   examples: [
     ["prompt-registry init", "keep prompts in this folder"],
     ["prompt-registry init --storage file:./registry --author ada", "keep them in another one"],
+    ["prompt-registry init --storage github:acme/prompts#main --create", "in a repository, made if it is missing"],
   ],
   busy: "trying the storage",
   async run(context, { values }) {
@@ -38,8 +43,9 @@ export const command = defineCommand({
     }
     const storage = context.storage ?? "file:.";
     if (PASSWORD.test(storage)) throw usageError("a password does not belong into a file; leave it out of --storage");
-    const registry = await context.registry();
+    const registry = values.create ? await creating(context, storage) : await context.registry();
     const health = await registry.check({ signal: context.signal });
+    if (values.create) await registry.close();
     if (!health.ok) {
       for (const { ok, name, detail } of health.checks) if (!ok) terminal.error(`${name}: ${detail}`);
       return FINDINGS;
@@ -54,6 +60,16 @@ export const command = defineCommand({
     return undefined;
   },
 });
+
+/** Only this once: what the configuration names later on has to be there. */
+async function creating({ io }: Context, storage: string): Promise<PromptRegistry> {
+  if (!/^github:/i.test(storage)) throw usageError("--create goes with --storage github:owner/repo");
+  const { openRegistry } = await import("../../config.ts");
+  const at = storage.search(/[?#]/);
+  const [place, rest] = at < 0 ? [storage, ""] : [storage.slice(0, at), storage.slice(at)];
+  const asked = rest.startsWith("?") ? `${place}?create=true&${rest.slice(1)}` : `${place}?create=true${rest}`;
+  return await openRegistry(asked, { cwd: io.cwd, env: {}, configFile: false });
+}
 
 async function existing(folder: string): Promise<string | undefined> {
   for (const file of FILES) {

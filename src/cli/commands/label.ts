@@ -19,6 +19,7 @@ export const command = defineCommand({
   ],
   options: {
     remove: { type: "boolean", help: "remove the label" },
+    propose: { type: "boolean", help: "open a pull request (github: only), or update the one that there is" },
     expect: { type: "string", value: "V", help: "only if the label is on V now (none: if it is not set)" },
     message: MESSAGE,
     author: AUTHOR,
@@ -36,24 +37,28 @@ export const command = defineCommand({
     if (at !== undefined && second !== undefined) throw usageError("give the version once");
     const version = second ?? at;
     if (label === undefined) {
-      if (values.remove) throw usageError("missing LABEL");
+      if (values.remove || values.propose) throw usageError("missing LABEL");
       return listLabels(context, name);
     }
     const expect = values.expect === undefined ? {} : { expect: values.expect === "none" ? null : values.expect };
     const options = { ...changeOptions(context, values), ...expect };
     if (values.remove) {
       if (version !== undefined) throw usageError("--remove takes no VERSION; --expect says where the label must be");
+      if (values.propose) return await (await proposals()).proposeLabel(context, name, label, undefined, options);
       const registry = await context.registry();
       const result = await registry.removeLabel(name, label, options);
       return reportPointer(context, result, result.status === "changed" ? `${label} removed` : `${label} was not set`);
     }
     if (version === undefined) throw usageError("missing VERSION (or --remove)");
     parseSelector(version);
+    if (values.propose) return await (await proposals()).proposeLabel(context, name, label, version, options);
     const registry = await context.registry();
     const result = await registry.setLabel(name, label, version, options);
     return reportPointer(context, result, `${label} -> ${result.version}`);
   },
 });
+
+const proposals = () => import("../propose.ts");
 
 async function listLabels(context: Context, name: string): Promise<undefined> {
   const { head } = await requireHead(await context.registry(), name, context.signal);
