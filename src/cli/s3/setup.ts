@@ -183,15 +183,15 @@ function lifecycle({ sdk, client, target, wish, signal }: Setup): Feature {
   const look = async () => {
     const reply = await orUnset(client.send(new sdk.GetBucketLifecycleConfigurationCommand(common(target)), options));
     const { prefix } = target;
-    return compareRules(
-      known(reply !== undefined, reply?.Rules) ?? [],
-      wantedRules({ ...wish, prefix, historyClass: history }),
-      prefix,
-    );
+    const wanted = wantedRules({ ...wish, prefix, historyClass: history });
+    const found = compareRules(known(reply !== undefined, reply?.Rules) ?? [], wanted, prefix);
+    return { ...found, smallest: reply?.TransitionDefaultMinimumObjectSize };
   };
   const put = async () => {
-    const { rules } = await look();
-    const input = { ...common(target), LifecycleConfiguration: { Rules: rules } };
+    const { rules, smallest } = await look();
+    // It goes for the rules of others too, and is reset where it is not sent along.
+    const kept = smallest === undefined ? {} : { TransitionDefaultMinimumObjectSize: smallest };
+    const input = { ...common(target), LifecycleConfiguration: { Rules: rules }, ...kept };
     await client.send(new sdk.PutBucketLifecycleConfigurationCommand(input), options);
   };
   return {

@@ -38,13 +38,13 @@ export class Archives {
         },
         op,
       );
+      const written = await this.#load(name, file, op);
+      if (written.length !== old.length) return record;
     } catch (error) {
       // Not needed yet: the head only grows a little longer, and the next write tries again.
       if (isRegistryError(error) && op?.signal?.aborted !== true) return record;
       throw error;
     }
-    const written = await this.#load(name, file, op);
-    if (written.length !== old.length) return record;
     return { ...record, history: record.history.slice(-KEPT_ENTRIES), archives: [...record.archives, file] };
   }
 

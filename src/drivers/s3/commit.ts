@@ -2,11 +2,11 @@ import { createHash } from "node:crypto";
 import type { SealedDocument } from "../../document.ts";
 import type { Change, Commit, Head, HistoryEntry, Operation, Outcome, StoredDocument } from "../../driver.ts";
 import { isRegistryError, RegistryError, throwIfAborted } from "../../errors.ts";
-import { unlessAborted } from "../../layers/signal.ts";
 import { highestStable } from "../../rules/latest.ts";
 import type { Version } from "../../semver.ts";
 import { buries, type Documents, type Slot } from "./documents.ts";
 import type { Heads } from "./heads.ts";
+import { settle } from "./limiter.ts";
 import { type Claim, emptyRecord, type HeadRecord, needsListing, revisionOf, stateOf, withVersions } from "./record.ts";
 import type { Progress, Slots } from "./slots.ts";
 
@@ -79,8 +79,9 @@ export class Writing {
       return { status: "conflict", added: add.length > 0 };
     }
     this.#progress.touched = true;
-    await Promise.all(remove.map((document) => this.#slots.bury(document, this.#commit.id, this.#op, this.#progress)));
-    return { status: "done", head: stateOf(moved) };
+    if (remove.length === 0) return { status: "done", head: stateOf(moved) };
+    await settle(remove.map((document) => this.#slots.bury(document, this.#commit.id, this.#op, this.#progress)));
+    return await this.#announced(moved);
   }
 
   /** What can be told before anything is written. One new document alone is left to its own condition. */
@@ -92,7 +93,7 @@ export class Writing {
     for (const document of looksFirst || wrong ? add : []) {
       const slot = await this.#documents.read(name, document.version, this.#op);
       if (slot === undefined || this.#slots.isOwn(slot, document, this.#commit.id)) continue;
-      if (!slot.tombstone) await this.#heal(document.version);
+      if (!slot.tombstone) await this.#heal(slot);
       return { status: "exists", existing: slot.document };
     }
     for (const document of restore) {
@@ -106,10 +107,10 @@ export class Writing {
   async #holds(expect: string | null): Promise<boolean> {
     const { name } = this.#change;
     const holds = (record: HeadRecord | undefined) => (record === undefined ? null : revisionOf(record)) === expect;
-    const seen = this.#heads.seen(name);
+    const seen = this.#heads.objects.seen(name);
     // A head that was seen before may be old; that it holds is proven when it is replaced.
     if (seen !== undefined && holds(seen.record)) return true;
-    return holds((await this.#heads.load(name, this.#op))?.record);
+    return holds((await this.#heads.objects.load(name, this.#op))?.record);
   }
 
   /**
@@ -131,8 +132,10 @@ export class Writing {
     );
     // Somebody may have completed the change already, and somebody else removed what it brought.
     const taken = slots.find((slot, i) => slot !== undefined && !isBuried(slot, add[i] as SealedDocument));
-    if (taken !== undefined) await this.#heads.settled(name, this.#op, this.#progress);
-    return taken?.document;
+    if (taken === undefined) return undefined;
+    await this.#heads.settled(name, this.#op, this.#progress);
+    if (!taken.tombstone) await this.#heal(taken);
+    return taken.document;
   }
 
   /** @returns what stands where one of the documents was to be created */
@@ -144,7 +147,7 @@ export class Writing {
     if (taken === undefined) return undefined;
     const put = documents.filter((_, i) => results[i] === undefined).map((document) => document.version);
     if (put.length > 0) await this.#count(put);
-    if (!taken.tombstone) await this.#heal(taken.document.version);
+    if (!taken.tombstone) await this.#heal(taken);
     return taken.document;
   }
 
@@ -168,24 +171,36 @@ export class Writing {
     }
   }
 
+  /**
+   * The head is written once more after the tombstones: whoever was told of it when it was moved, and looked before they
+   * were in place, is told again.
+   */
+  async #announced(record: HeadRecord): Promise<Outcome> {
+    try {
+      const after = await this.#heads.move(this.#change.name, (now) => now ?? record, this.#op, this.#progress);
+      return { status: "done", head: stateOf(after === "conflict" ? record : after) };
+    } catch (error) {
+      if (!isRegistryError(error) || this.#op?.signal?.aborted === true) throw error;
+      const what = `${this.#change.name}: removed, but the feed could not be told (${error.message}); the next change does it`;
+      return { status: "done", head: stateOf(record), warnings: [what] };
+    }
+  }
+
   async #count(versions: readonly Version[]): Promise<HeadRecord> {
     this.#progress.touched = true;
-    return await unlessAborted(
-      this.#heads.count(this.#change.name, versions, this.#progress),
-      this.#op?.signal,
-      "commit",
-    );
+    return await this.#heads.count(this.#change.name, versions, this.#op, this.#progress);
   }
 
   /** Somebody put this version, and may have been stopped before it counted. Whoever is told that it exists relies on it. */
-  async #heal(version: Version): Promise<void> {
-    const { name } = this.#change;
-    const record = (await this.#heads.load(name, this.#op))?.record;
-    if (record !== undefined) {
+  async #heal({ document: { name, version }, modified: put }: Slot): Promise<void> {
+    const object = await this.#heads.objects.load(name, this.#op);
+    if (object !== undefined) {
+      const { record, modified = 0 } = object;
       const after = withVersions(record, [version]);
-      if (after.highest === record.highest && after.live === record.live) return;
+      // A head that was written later has told the feed of it, too. The store's clock shows whole seconds.
+      if (modified > put && after.highest === record.highest && after.live === record.live) return;
     }
-    await this.#heads.count(name, [version], { touched: false });
+    await this.#heads.count(name, [version], this.#op, { touched: false });
   }
 
   /** The head as the change wants it, and what `latest` is then. */
@@ -208,14 +223,6 @@ export class Writing {
     const live = there.filter((version) => !removed.includes(version));
     return { ...next, highest: highestStable(live, head.yanked), live: live.length > 0 };
   }
-}
-
-/** Waits for all, so that nothing goes on behind the caller's back; then the first failure, if there was one. */
-async function settle<T>(all: readonly Promise<T>[]): Promise<T[]> {
-  const settled = await Promise.allSettled(all);
-  const failed = settled.find((one) => one.status === "rejected");
-  if (failed !== undefined) throw (failed as PromiseRejectedResult).reason;
-  return settled.map((one) => (one as PromiseFulfilledResult<T>).value);
 }
 
 function md5(text: string): string {

@@ -2,7 +2,8 @@ import { resolve } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Pool, PoolClient } from "pg";
 import type { Operation } from "../../driver.ts";
-import { RegistryError, throwIfAborted } from "../../errors.ts";
+import { isRegistryError, RegistryError, throwIfAborted } from "../../errors.ts";
+import { unlessAborted } from "../../layers/signal.ts";
 import { postgresFailure } from "../sql/postgres/failure.ts";
 import { resolveOptions } from "../sql/postgres/options.ts";
 import { isBusy, sqliteFailure } from "../sql/sqlite/failure.ts";
@@ -49,19 +50,26 @@ function sqliteLock(path: string): WriterLock {
   }
   return {
     run: (op, work) =>
-      queues.run("", async () => {
-        await take(op);
-        try {
-          return await work(op);
-        } finally {
-          connection.exec("ROLLBACK");
-        }
-      }),
-    close: async () => connection.close(),
+      queues.run(
+        "",
+        async () => {
+          await take(op);
+          try {
+            return await work(op);
+          } finally {
+            connection.exec("ROLLBACK");
+          }
+        },
+        op?.signal,
+      ),
+    // Not in the middle of a turn.
+    close: () => queues.run("", async () => connection.close()),
   };
 }
 
 const TABLE = "prompt_registry_s3_writers";
+/** Two that make a table at once: the slower one is told so in spite of IF NOT EXISTS. */
+const MADE_BY_ANOTHER: ReadonlySet<string> = new Set(["23505", "42710", "42P07"]);
 
 async function postgresLock(url: string, place: string): Promise<WriterLock> {
   const { config, location } = resolveOptions({ url });
@@ -81,7 +89,11 @@ async function postgresLock(url: string, place: string): Promise<WriterLock> {
 
   async function take(client: PoolClient): Promise<void> {
     if (!made) {
-      await client.query(`CREATE TABLE IF NOT EXISTS ${TABLE} (place text PRIMARY KEY)`);
+      await client
+        .query(`CREATE TABLE IF NOT EXISTS ${TABLE} (place text PRIMARY KEY)`)
+        .catch((error: { readonly code?: string }) => {
+          if (!MADE_BY_ANOTHER.has(error.code ?? "")) throw error;
+        });
       await client.query(`INSERT INTO ${TABLE} (place) VALUES ($1) ON CONFLICT DO NOTHING`, [place]);
       made = true;
     }
@@ -105,19 +117,20 @@ async function postgresLock(url: string, place: string): Promise<WriterLock> {
     client.on("error", onError);
     try {
       try {
-        await take(client);
+        await unlessAborted(take(client), op?.signal, "commit");
       } catch (error) {
         lost.abort();
-        throw postgresFailure(error, "the writers' lock can't be had", location);
+        throw isRegistryError(error) ? error : postgresFailure(error, "the writers' lock can't be had", location);
       }
       const signals = [lost.signal, ...(op?.signal === undefined ? [] : [op.signal])];
       return await work({ ...op, signal: AbortSignal.any(signals) });
     } finally {
-      await client.query("ROLLBACK").catch(() => lost.abort());
+      // A connection that still waits for the lock is given up with it.
+      if (!lost.signal.aborted) await client.query("ROLLBACK").catch(() => lost.abort());
       client.off("error", onError);
       client.release(lost.signal.aborted);
     }
   }
 
-  return { run: (op, work) => queues.run("", () => hold(op, work)), close: () => pool.end() };
+  return { run: (op, work) => queues.run("", () => hold(op, work), op?.signal), close: () => pool.end() };
 }

@@ -16,6 +16,8 @@ export interface Slot {
   readonly etag: string;
   /** Id of the commit that put it. */
   readonly publish: string | undefined;
+  /** When it was put, by the store's clock. */
+  readonly modified: number;
 }
 
 /** A slot as a listing shows it. */
@@ -73,7 +75,7 @@ export class Documents {
     return found === undefined || found === "unchanged" ? found : this.slotOf(name, version, found);
   }
 
-  slotOf(name: PromptName, version: Version, { bytes, etag, metadata }: Stored): Slot {
+  slotOf(name: PromptName, version: Version, { bytes, etag, metadata, modified }: Stored): Slot {
     if (!isUtf8(bytes)) {
       throw new RegistryError(
         "CORRUPT",
@@ -84,7 +86,7 @@ export class Documents {
       );
     }
     const document = Object.freeze({ name, version, text: bytes.toString() });
-    return { document, tombstone: isTombstone(document), etag, publish: metadata.publish };
+    return { document, tombstone: isTombstone(document), etag, publish: metadata.publish, modified };
   }
 
   /** Every slot of a prompt: one request a thousand. */

@@ -1,3 +1,4 @@
+import { inspect } from "node:util";
 import { describe, expect, it } from "vitest";
 import { s3Failure } from "./failure.ts";
 
@@ -46,6 +47,14 @@ describe("what S3 says, as one line each", () => {
     expect(of(network("ECONNRESET"), true).slice(0, 2)).toEqual(["UNAVAILABLE", "unknown"]);
     expect(of(network("ECONNRESET")).slice(0, 2)).toEqual(["UNAVAILABLE", "temporary"]);
     expect(of(network("ECONNREFUSED"), true).slice(0, 2)).toEqual(["UNAVAILABLE", "temporary"]);
+    expect(of(network("EHOSTUNREACH"), true).slice(0, 2)).toEqual(["UNAVAILABLE", "unknown"]);
+    const connecting = Object.assign(network("EHOSTUNREACH"), { syscall: "connect" });
+    expect(of(connecting, true).slice(0, 2)).toEqual(["UNAVAILABLE", "temporary"]);
+    expect(of(network("HPE_INVALID_CONSTANT"), true).slice(0, 2)).toEqual(["UNAVAILABLE", "unknown"]);
+    expect(of(network("ERR_SSL_DECRYPTION_FAILED_OR_BAD_RECORD_MAC"), true)[1]).toBe("unknown");
+    expect(of(network("CERT_HAS_EXPIRED"), true).slice(0, 2)).toEqual(["CONFIG", "final"]);
+    expect(of(new TypeError("x is not a function"), true).slice(0, 2)).toEqual(["INTERNAL", "unknown"]);
+    expect(of(new TypeError("x is not a function")).slice(0, 2)).toEqual(["INTERNAL", "final"]);
     expect(of(told(500, "InternalError"), true).slice(0, 2)).toEqual(["UNAVAILABLE", "unknown"]);
     expect(of(Object.assign(new Error("slow"), { name: "TimeoutError" }), true).slice(0, 2)).toEqual([
       "TIMEOUT",
@@ -55,5 +64,28 @@ describe("what S3 says, as one line each", () => {
 
   it("a foreign page is no answer of a store", () => {
     expect(of(told(404, "UnknownError")).slice(0, 2)).toEqual(["UNAVAILABLE", "temporary"]);
+    expect(of(told(302, "UnknownError")).slice(0, 2)).toEqual(["UNAVAILABLE", "temporary"]);
+  });
+
+  it("an expired token is that, also where the reply names the region of the bucket", () => {
+    const [code] = of(told(400, "ExpiredToken", { "x-amz-bucket-region": "eu-central-1" }));
+    expect(code).toBe("UNAUTHENTICATED");
+  });
+
+  it("nothing secret is left in the cause: not the request, nor what a reply repeats of it", () => {
+    const canary = "CANARY-token";
+    const req = { _header: `Authorization: ${canary}\r\nx-amz-security-token: ${canary}` };
+    const error = Object.assign(new Error(`The token ${canary} is not valid`), {
+      ...told(403, "SignatureDoesNotMatch"),
+      ...{ StringToSign: canary, CanonicalRequest: `x-amz-security-token:${canary}`, "Token-0": canary },
+      message: `The token ${canary} is not valid`,
+    });
+    Object.defineProperty(error, "$response", { value: { statusCode: 403, headers: {}, body: { req } } });
+    const failure = s3Failure(error, "reading s3://b/k", "s3://b", true);
+    const options = { depth: 20, showHidden: true, maxStringLength: null };
+    expect(inspect(failure, options)).not.toContain(canary);
+    expect(inspect(failure)).toContain("SignatureDoesNotMatch");
+    const broken = Object.assign(new Error("read ECONNRESET"), { code: "ECONNRESET", $response: { body: { req } } });
+    expect(inspect(s3Failure(broken, "reading", "s3://b", true), options)).not.toContain(canary);
   });
 });

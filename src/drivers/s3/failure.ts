@@ -70,20 +70,18 @@ const NETWORK: ReadonlySet<string> = new Set(
   ),
 );
 /** The connection was never made, so nothing was asked. */
-const NEVER_SENT: ReadonlySet<string> = new Set([
-  "ECONNREFUSED",
-  "ENOTFOUND",
-  "EAI_AGAIN",
-  "EHOSTUNREACH",
-  "ENETUNREACH",
-]);
+const NEVER_SENT: ReadonlySet<string> = new Set(["ECONNREFUSED", "ENOTFOUND", "EAI_AGAIN"]);
+/** May also end a connection that was open: then the request may have got through. */
+const UNREACHABLE: ReadonlySet<string> = new Set(["EHOSTUNREACH", "ENETUNREACH"]);
 
 interface SdkError {
   readonly name?: string;
   readonly Code?: string;
   readonly code?: string;
+  readonly syscall?: string;
   readonly message?: string;
-  readonly $metadata?: { readonly httpStatusCode?: number };
+  readonly stack?: string;
+  readonly $metadata?: { readonly httpStatusCode?: number; readonly requestId?: string };
   readonly $response?: { readonly statusCode?: number; readonly headers?: Readonly<Record<string, string>> };
 }
 
@@ -111,15 +109,36 @@ function regionOf(error: unknown): string | undefined {
 export function s3Failure(error: unknown, doing: string, location: string, mutates: boolean): RegistryError {
   if (error instanceof RegistryError) return error;
   const [code, usual, why] = meaning(error);
-  const outcome: ErrorOutcome = usual === "unknown" && !mutates ? "temporary" : usual;
+  const outcome: ErrorOutcome = usual !== "unknown" || mutates ? usual : code === "INTERNAL" ? "final" : "temporary";
   const retryAfter = Number(((error ?? {}) as SdkError).$response?.headers?.["retry-after"]);
   return new RegistryError(code, `${doing}: ${why}${detail(error)}`, {
     backend: "s3",
     location,
     outcome,
-    cause: error,
+    cause: withoutSecrets(error),
     ...(Number.isFinite(retryAfter) && retryAfter > 0 ? { retryAfter: retryAfter * 1000 } : {}),
   });
+}
+
+/**
+ * What is worth knowing of an error of the SDK. The error itself leads to the request with its signature and session
+ * token, and some replies repeat the request, so nothing of it is passed on but what is named here.
+ */
+function withoutSecrets(error: unknown): Error {
+  const { message, stack = "", code, syscall, $metadata } = (error ?? {}) as SdkError;
+  const status = statusOf(error);
+  // What a store says may repeat what it was sent; what was found out here does not.
+  const said = status === undefined ? show(message ?? String(error), 300).slice(1, -1) : `the store answered ${status}`;
+  const cause = Object.assign(new Error(said), {
+    name: codeOf(error) || "Error",
+    ...(code === undefined ? {} : { code }),
+    ...(syscall === undefined ? {} : { syscall }),
+    ...(status === undefined ? {} : { status }),
+    ...($metadata?.requestId === undefined ? {} : { requestId: $metadata.requestId }),
+  });
+  const frames = stack.split("\n").filter((line) => /^\s+at /.test(line));
+  cause.stack = [`${cause.name}: ${said}`, ...frames].join("\n");
+  return cause;
 }
 
 function detail(error: unknown): string {
@@ -137,27 +156,11 @@ function detail(error: unknown): string {
 function meaning(error: unknown): Meaning {
   const code = codeOf(error);
   const status = statusOf(error);
-  if (regionOf(error) !== undefined && (status === 301 || status === 400)) return CODES.PermanentRedirect as Meaning;
   const known = Object.hasOwn(CODES, code) ? CODES[code] : undefined;
   if (known !== undefined) return known;
-  const { message = "", code: network } = (error ?? {}) as SdkError;
-  if (network !== undefined && NETWORK.has(network)) {
-    const outcome = NEVER_SENT.has(network) ? "temporary" : "unknown";
-    return ["UNAVAILABLE", outcome, "the store can't be reached, or the connection broke"];
-  }
-  if (status === undefined) {
-    if (/Region is missing/i.test(message)) return ["CONFIG", "final", "no region is set; give region or AWS_REGION"];
-    if (/certificate|self.signed|SSL|TLS/i.test(`${message} ${network ?? ""}`)) {
-      return ["CONFIG", "final", "no secure connection could be made; check the endpoint's certificate"];
-    }
-    if (/credential|Could not load|profile|SSO/i.test(message)) {
-      return ["UNAUTHENTICATED", "final", (CODES.CredentialsProviderError as Meaning)[2]];
-    }
-    if (/aborted|hang up|premature|terminated|socket/i.test(message)) {
-      return ["UNAVAILABLE", "unknown", "the connection broke"];
-    }
-    return ["INTERNAL", "final", show(message, 200)];
-  }
+  if (regionOf(error) !== undefined && (status === 301 || status === 400)) return CODES.PermanentRedirect as Meaning;
+  if (status === undefined) return unanswered((error ?? {}) as SdkError);
+  const { message = "" } = (error ?? {}) as SdkError;
   if (status === 429) return CODES.SlowDown as Meaning;
   if (status === 401) return ["UNAUTHENTICATED", "final", "the store does not accept these credentials"];
   if (status === 403) return CODES.Forbidden as Meaning;
@@ -165,6 +168,35 @@ function meaning(error: unknown): Meaning {
   if (status === 507) return CODES.InsufficientStorage as Meaning;
   if (status >= 500) return CODES.InternalError as Meaning;
   if (status >= 200 && status < 300) return ["UNAVAILABLE", "unknown", "the reply can't be understood"];
-  if (status === 404) return ["UNAVAILABLE", "temporary", "something that is no S3 store answered; check the endpoint"];
+  if (status === 404 || (status >= 300 && status < 400) || status === 407) return FOREIGN;
+  if (status === 408) return CODES.TimeoutError as Meaning;
   return ["INTERNAL", "final", show(message, 200)];
+}
+
+export const FOREIGN: Meaning = [
+  "UNAVAILABLE",
+  "temporary",
+  "something that is no S3 store answered; check the endpoint",
+];
+
+/** Of what went wrong before a status came, if one ever did. */
+function unanswered({ message = "", code = "", syscall }: SdkError): Meaning {
+  if (NETWORK.has(code)) {
+    const never = NEVER_SENT.has(code) || (UNREACHABLE.has(code) && syscall === "connect");
+    return ["UNAVAILABLE", never ? "temporary" : "unknown", "the store can't be reached, or the connection broke"];
+  }
+  if (/Region is missing/i.test(message)) return ["CONFIG", "final", "no region is set; give region or AWS_REGION"];
+  if (/certificate|self.signed|CERT_|wrong.version.number/i.test(`${message} ${code}`)) {
+    return ["CONFIG", "final", "no secure connection could be made; check the endpoint's certificate"];
+  }
+  if (/credential|Could not load|profile|SSO/i.test(message)) {
+    return ["UNAUTHENTICATED", "final", (CODES.CredentialsProviderError as Meaning)[2]];
+  }
+  if (/aborted|hang up|premature|terminated|socket|SSL|TLS|EPROTO/i.test(`${message} ${code}`)) {
+    return ["UNAVAILABLE", "unknown", "the connection broke"];
+  }
+  // A reply that is no HTTP.
+  if (code.startsWith("HPE_")) return ["UNAVAILABLE", "unknown", "the reply can't be understood"];
+  // Nobody knows how far it got.
+  return ["INTERNAL", "unknown", show(message, 200)];
 }

@@ -14,11 +14,16 @@ const LOOK_BACK_MS = 5 * 60 * 1000;
 /** Told heads that a cursor remembers. Where more than these changed, it looks back less far. */
 const MAX_TOLD = 1000;
 const MARK_CHARS = 8;
+/**
+ * Longer than any write takes, so that nothing bears an older time and comes yet. Of what is newer no more is told than the
+ * cursor can remember: the rest is told when it is as old as this.
+ */
+const SETTLED_MS = 60 * 1000;
 
 interface Position {
-  /** All up to this time of the store's clock, and up to this name within it, was told. */
+  /** All up to this time of the store's clock, and up to this mark within it, was told. A mark gives no name away. */
   readonly time: number;
-  readonly name: string;
+  readonly mark: string;
   /** Looked back to: what bears a time between this and `time`, and is not in `told`, came late. */
   readonly since: number;
   readonly told: ReadonlySet<string>;
@@ -36,37 +41,43 @@ export async function changes(
   op: Operation | undefined,
 ): Promise<Page<ChangeEvent>> {
   const position = query.cursor === undefined ? undefined : decode(query.cursor);
-  const { heads, now } = await listHeads(store, keys, op);
-  if (position === undefined) return { items: [], cursor: encode({ time: now, name: "", since: 0 }, heads) };
+  const { heads, now, clock } = await listHeads(store, keys, op);
+  const settled = (clock ?? Number.POSITIVE_INFINITY) - SETTLED_MS;
+  if (position === undefined) {
+    return { items: [], cursor: encode({ time: now, mark: "", since: 0 }, heads, Math.max(settled, 0)) };
+  }
   const fresh = heads
     .filter((head) => !position.told.has(head.mark) && (head.modified >= position.since || isAfter(head, position)))
-    .sort((a, b) => a.modified - b.modified || (a.name < b.name ? -1 : 1));
-  const items = fresh.slice(0, query.limit);
+    .sort((a, b) => a.modified - b.modified || (a.mark < b.mark ? -1 : 1));
+  let room = MAX_TOLD - heads.filter(({ mark, modified }) => modified > settled && position.told.has(mark)).length;
+  const items = fresh.filter(({ modified }) => modified <= settled || room-- > 0).slice(0, query.limit);
   const last = items.at(-1);
   const untold = fresh[items.length];
-  let reached: Pick<Position, "time" | "name"> = position;
-  if (last !== undefined && isAfter(last, position)) reached = { time: last.modified, name: last.name };
-  if (untold === undefined && now > reached.time) reached = { time: now, name: "" };
+  let reached: Pick<Position, "time" | "mark"> = position;
+  if (last !== undefined && isAfter(last, position)) reached = { time: last.modified, mark: last.mark };
+  if (untold === undefined && now > reached.time) reached = { time: now, mark: "" };
   // A cursor that would say nothing new stays as it is.
   if (last === undefined && reached.time - position.time < LOOK_BACK_MS)
     return { items: [], cursor: query.cursor as Cursor };
   const telling = new Set(items);
   const told = heads.filter((head) => position.told.has(head.mark) || telling.has(head));
+  // What stands after the position needs no looking back. It must not: more heads than a cursor remembers may bear one time.
+  const late = untold === undefined || isAfter(untold, reached) ? undefined : untold.modified;
   return {
     items: items.map(({ name }) => ({ name })),
-    cursor: encode({ ...reached, since: position.since }, told, untold?.modified),
+    cursor: encode({ ...reached, since: position.since }, told, late),
   };
 }
 
-function isAfter({ modified, name }: Change, position: Pick<Position, "time" | "name">): boolean {
-  return modified > position.time || (modified === position.time && name > position.name);
+function isAfter({ modified, mark }: Change, position: Pick<Position, "time" | "mark">): boolean {
+  return modified > position.time || (modified === position.time && mark > position.mark);
 }
 
 async function listHeads(
   store: S3Store,
   keys: Keys,
   op: Operation | undefined,
-): Promise<{ readonly heads: Change[]; readonly now: number }> {
+): Promise<{ readonly heads: Change[]; readonly now: number; readonly clock: number | undefined }> {
   const heads: Change[] = [];
   let now: number | undefined;
   for (let after: string | undefined; ; ) {
@@ -81,7 +92,7 @@ async function listHeads(
     if (!page.more || after === undefined) break;
   }
   const newest = heads.reduce((max, { modified }) => Math.max(max, modified), 0);
-  return { heads, now: Math.max(newest, now ?? 0) };
+  return { heads, now: Math.max(newest, now ?? 0), clock: now };
 }
 
 function markOf({ key, etag }: Listed): string {
@@ -90,10 +101,10 @@ function markOf({ key, etag }: Listed): string {
 
 /**
  * @param told heads that are not to be told again
- * @param untold the time of the first that was not told yet
+ * @param untold the time of the first that was not told yet, and stands before the position
  */
 function encode(
-  { time, name, since }: Omit<Position, "told">,
+  { time, mark: reached, since }: Omit<Position, "told">,
   told: readonly Change[],
   untold = Number.POSITIVE_INFINITY,
 ): Cursor {
@@ -101,14 +112,14 @@ function encode(
   const recent = told.filter(({ modified }) => modified >= from).sort((a, b) => b.modified - a.modified);
   const kept = recent.slice(0, MAX_TOLD);
   if (kept.length < recent.length) from = (kept.at(-1) as Change).modified + 1;
-  return `${time}.${Math.min(from, untold)}.${kept.map(({ mark }) => mark).join("")}.${name}`;
+  return `${time}.${Math.min(from, untold)}.${kept.map(({ mark }) => mark).join("")}.${reached}`;
 }
 
 function decode(cursor: Cursor): Position {
-  const match = /^(\d{1,15})\.(\d{1,15})\.((?:[A-Za-z0-9_-]{8}){0,1000})\.([a-z0-9._/-]{0,200})$/.exec(cursor);
+  const match = /^(\d{1,15})\.(\d{1,15})\.((?:[A-Za-z0-9_-]{8}){0,1000})\.((?:[A-Za-z0-9_-]{8})?)$/.exec(cursor);
   if (match === null) throw badCursor(cursor);
-  const [, time, since, marks, name] = match as unknown as [string, string, string, string, string];
+  const [, time, since, marks, mark] = match as unknown as [string, string, string, string, string];
   const told = new Set<string>();
   for (let i = 0; i < marks.length; i += MARK_CHARS) told.add(marks.slice(i, i + MARK_CHARS));
-  return { time: Number(time), since: Number(since), told, name };
+  return { time: Number(time), since: Number(since), told, mark };
 }

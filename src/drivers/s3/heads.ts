@@ -1,17 +1,18 @@
 import { randomBytes } from "node:crypto";
+import type { SealedDocument } from "../../document.ts";
 import type { Operation } from "../../driver.ts";
 import { isRegistryError, RegistryError, throwIfAborted } from "../../errors.ts";
+import { unlessAborted } from "../../layers/signal.ts";
 import type { PromptName } from "../../names.ts";
 import { highestStable } from "../../rules/latest.ts";
 import type { Version } from "../../semver.ts";
 import { type Archives, KEEP_AT_MOST } from "./archives.ts";
-import type { Documents } from "./documents.ts";
+import { buries, type Documents, type Slot } from "./documents.ts";
+import type { HeadObject, HeadObjects } from "./head-objects.ts";
 import type { Keys } from "./keys.ts";
-import { pause, Queues, Recent } from "./limiter.ts";
-import type { Projector } from "./projector.ts";
+import { pause, Queues, settle } from "./limiter.ts";
 import {
   type Claim,
-  decodeRecord,
   emptyRecord,
   encodeRecord,
   type HeadRecord,
@@ -21,12 +22,7 @@ import {
   withVersions,
 } from "./record.ts";
 import type { Progress, Slots } from "./slots.ts";
-import type { S3Store } from "./store.ts";
-
-export interface HeadObject {
-  readonly etag: string;
-  readonly record: HeadRecord;
-}
+import { type S3Store, sha256 } from "./store.ts";
 
 /** The record to write, or that the head is not the one that was expected, or that nothing is to be done. */
 export type Plan = (now: HeadRecord | undefined) => Promise<Planned> | Planned;
@@ -46,64 +42,29 @@ interface Job {
  * out is decided by reading back and looking for its id, whatever the store answered.
  */
 export class Heads {
+  readonly objects: HeadObjects;
   readonly #store: S3Store;
   readonly #keys: Keys;
   readonly #documents: Documents;
   readonly #slots: Slots;
   readonly #archives: Archives;
-  readonly #projector: Projector;
-  /** As last seen. Never an answer by itself: it saves a read where an ETag proves that it stands. */
-  readonly #seen = new Recent<PromptName, HeadObject>(20_000);
   readonly #queues = new Queues();
   readonly #jobs = new Map<PromptName, Job>();
 
   constructor(
     store: S3Store,
     keys: Keys,
+    objects: HeadObjects,
     documents: Documents,
     slots: Slots,
     archives: Archives,
-    projector: Projector,
   ) {
+    this.objects = objects;
     this.#store = store;
     this.#keys = keys;
     this.#documents = documents;
     this.#slots = slots;
     this.#archives = archives;
-    this.#projector = projector;
-  }
-
-  seen(name: PromptName): HeadObject | undefined {
-    return this.#seen.get(name);
-  }
-
-  async load(name: PromptName, op?: Operation): Promise<HeadObject | undefined> {
-    const found = await this.loadUnless(name, undefined, op);
-    return found === "unchanged" ? undefined : found;
-  }
-
-  async loadUnless(
-    name: PromptName,
-    known: string | undefined,
-    op: Operation | undefined,
-  ): Promise<HeadObject | "unchanged" | undefined> {
-    const key = this.#keys.head(name);
-    const found = await this.#store.get(key, op, known);
-    if (found === "unchanged") return found;
-    if (found === undefined) {
-      this.#seen.delete(name);
-      return undefined;
-    }
-    const before = this.#seen.get(name);
-    if (before?.etag === found.etag && found.sound) return before;
-    if (!found.sound) {
-      throw new RegistryError("CORRUPT", `the head ${key} is damaged; restore it from a copy or an older version`, {
-        ...{ backend: "s3", name, path: key },
-      });
-    }
-    const object = { etag: found.etag, record: decodeRecord(found.bytes, name, key) };
-    this.#keep(name, object);
-    return object;
   }
 
   /**
@@ -111,25 +72,41 @@ export class Heads {
    * here, so that all readers see the same.
    */
   async loadOrHeal(name: PromptName, op?: Operation): Promise<HeadObject | undefined> {
-    const object = await this.load(name, op);
+    const object = await this.objects.load(name, op);
     if (object !== undefined) return object;
     const live = await this.#documents.live(name, undefined, op);
     if (live.length === 0) return undefined;
     const made = { ...emptyRecord(name), live: true, highest: highestStable(live, {}), sequence: 1 };
     if (this.#store.proven && !this.#store.options.readOnly) {
       try {
-        const result = await this.#put(made, null, op);
+        const result = await this.objects.put(made, null, op);
         if (typeof result === "object") return result;
       } catch (error) {
         // Reading must go on without the right to write.
         if (!isRegistryError(error) || op?.signal?.aborted === true) throw error;
       }
     }
-    return (await this.load(name, op)) ?? { etag: "", record: made };
+    // Stands for this very answer, as the ETag of a head would.
+    const etag = sha256(encodeRecord(made)).toString("hex");
+    return (await this.objects.load(name, op)) ?? { etag, record: made };
   }
 
-  /** Lets these versions count for `latest`. Calls that wait for the same prompt share one write. */
-  count(name: PromptName, versions: readonly Version[], progress: Progress): Promise<HeadRecord> {
+  /** Lets these versions count for `latest`. What is stored is to count even where nobody waits for it any more. */
+  async count(
+    name: PromptName,
+    versions: readonly Version[],
+    op: Operation | undefined,
+    progress: Progress,
+  ): Promise<HeadRecord> {
+    if (this.#store.conditional)
+      return await unlessAborted(this.#share(name, versions, progress), op?.signal, "commit");
+    // But under a lock nothing may go on when the turn is over.
+    const plan = (now: HeadRecord | undefined) => withVersions(now ?? emptyRecord(name), versions);
+    return (await this.move(name, plan, op, progress)) as HeadRecord;
+  }
+
+  /** Calls that wait for the same prompt share one write. */
+  #share(name: PromptName, versions: readonly Version[], progress: Progress): Promise<HeadRecord> {
     const waiting = this.#jobs.get(name);
     if (waiting !== undefined) {
       for (const version of versions) waiting.versions.add(version);
@@ -157,7 +134,7 @@ export class Heads {
 
   /** The head when no claim is under way any more. */
   async settled(name: PromptName, op: Operation | undefined, progress: Progress): Promise<HeadRecord> {
-    this.#seen.delete(name);
+    this.objects.forget(name);
     const record = await this.move(name, () => "same", op, progress);
     return record === undefined || record === "conflict" ? emptyRecord(name) : record;
   }
@@ -169,10 +146,10 @@ export class Heads {
     progress: Progress,
   ): Promise<HeadRecord | "conflict"> {
     const mine = new Set<string>();
-    let isFresh = this.#seen.get(name) === undefined;
+    let isFresh = this.objects.seen(name) === undefined;
     // With documents in place already there is no way back: then one failed read must not end it.
-    const first = () => (progress.touched ? this.#readBack(name, op, undefined) : this.load(name, op));
-    let object = isFresh ? await first() : this.#seen.get(name);
+    const first = () => (progress.touched ? this.#readBack(name, op, undefined) : this.objects.load(name, op));
+    let object = isFresh ? await first() : this.objects.seen(name);
     let doubts = 0;
     for (let round = 0; round < MAX_ROUNDS; round++) {
       throwIfAborted(op?.signal, "commit");
@@ -182,7 +159,7 @@ export class Heads {
       if (planned === "conflict") {
         // What was remembered may be old: only the store can say that somebody was faster.
         if (isFresh) return "conflict";
-        object = await this.load(name, op);
+        object = await this.objects.load(name, op);
         isFresh = true;
         continue;
       }
@@ -192,7 +169,7 @@ export class Heads {
       let doubt: RegistryError | undefined;
       let raced = false;
       try {
-        const written = await this.#put(next, object?.etag ?? null, op);
+        const written = await this.objects.put(next, object?.etag ?? null, op);
         if (typeof written === "object" && claimed === undefined) return written.record;
         raced = written === "raced";
         if (typeof written === "object") {
@@ -205,7 +182,11 @@ export class Heads {
         if (error.outcome === "unknown") progress.touched = true;
         doubt = error;
       }
-      const now = await this.#readBack(name, op, doubt);
+      const now = await this.#readBack(name, op, doubt).catch((error: unknown) => {
+        // Until it is read back even a refusal may be that of a write which was carried out before.
+        if (doubt === undefined) progress.touched = true;
+        throw error;
+      });
       isFresh = true;
       if (now?.record.writes.some((write) => mine.has(write)) === true) return now.record;
       if (now?.etag === object?.etag) {
@@ -226,10 +207,11 @@ export class Heads {
   /** Puts the documents of somebody's claim, or finds them put, and gives the record that says so. */
   async #complete(record: HeadRecord, op: Operation | undefined, progress: Progress): Promise<HeadRecord> {
     const { commit, documents } = record.claim as Claim;
-    const taken = await Promise.all(
-      documents.map((document) => this.#slots.create(document, commit, op, { ...progress })),
-    );
-    const put = documents.filter((_, i) => taken[i] === undefined).map((document) => document.version);
+    const taken = await settle(documents.map((document) => this.#slots.create(document, commit, op, { ...progress })));
+    // What was put and is removed by now was put all the same.
+    const isPut = (document: SealedDocument, slot: Slot | undefined) =>
+      slot === undefined || (slot.tombstone && buries(slot.document, document));
+    const put = documents.filter((document, i) => isPut(document, taken[i])).map((document) => document.version);
     const next = withoutClaim(record, put);
     const head = record.claim?.head;
     if (put.length < documents.length || head === undefined || !needsListing(record, head, [])) return next;
@@ -256,7 +238,7 @@ export class Heads {
   ): Promise<HeadObject | undefined> {
     for (let tries = 0; ; tries++) {
       try {
-        return await this.load(name, op);
+        return await this.objects.load(name, op);
       } catch (error) {
         if (!isRegistryError(error) || error.outcome === "final" || tries === 3) throw doubt ?? error;
         await pause(tries + 2, op?.signal).catch((aborted: unknown) => {
@@ -264,41 +246,6 @@ export class Heads {
         });
       }
     }
-  }
-
-  async #put(
-    record: HeadRecord,
-    etag: string | null,
-    op: Operation | undefined,
-  ): Promise<HeadObject | "refused" | "raced"> {
-    const { name } = record;
-    const body = encodeRecord(record);
-    const result = await this.#store.put(
-      {
-        key: this.#keys.head(name),
-        body,
-        contentType: "application/json",
-        cacheControl: "no-cache",
-        expect: { etag },
-      },
-      op,
-    );
-    if (result.status === "refused") return result.raced === true ? "raced" : "refused";
-    // Read off what was written: the caller keeps what it gave.
-    const stored = decodeRecord(Buffer.from(body), name, this.#keys.head(name));
-    const object = { etag: result.etag, record: stored };
-    this.#keep(name, object);
-    this.#projector.note(stored);
-    return object;
-  }
-
-  #keep(name: PromptName, object: HeadObject): void {
-    const before = this.#seen.get(name);
-    if (before === undefined || before.record.sequence <= object.record.sequence) this.#seen.set(name, object);
-  }
-
-  forget(): void {
-    this.#seen.clear();
   }
 }
 

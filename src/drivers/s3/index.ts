@@ -2,11 +2,13 @@ import { setMaxListeners } from "node:events";
 import type { S3Client } from "@aws-sdk/client-s3";
 import type { Capabilities, Operation, StorageDriver } from "../../driver.ts";
 import { isRegistryError, RegistryError, throwIfAborted } from "../../errors.ts";
+import { unlessAborted } from "../../layers/signal.ts";
 import { Archives } from "./archives.ts";
 import { checkS3 } from "./check.ts";
 import { MAX_DOCUMENT_BYTES, Writing } from "./commit.ts";
 import { Documents } from "./documents.ts";
 import { changes } from "./feed.ts";
+import { HeadObjects } from "./head-objects.ts";
 import { Heads } from "./heads.ts";
 import { layout } from "./keys.ts";
 import { Lister } from "./listing.ts";
@@ -56,7 +58,7 @@ export async function s3(options: S3Options): Promise<StorageDriver<S3Native>> {
   const archives = new Archives(store, keys);
   const projector = new Projector(store, keys);
   const slots = new Slots(store, keys, documents);
-  const heads = new Heads(store, keys, documents, slots, archives, projector);
+  const heads = new Heads(store, keys, new HeadObjects(store, keys, projector), documents, slots, archives);
   const reader = new Reader(documents, heads);
   const lister = new Lister(store, keys, documents, heads, archives);
   const lock = await openLock(resolved);
@@ -85,8 +87,7 @@ export async function s3(options: S3Options): Promise<StorageDriver<S3Native>> {
       proven = undefined;
       throw isRegistryError(error) && error.outcome === "unknown" ? asTemporary(error) : error;
     });
-    await proven;
-    throwIfAborted(op?.signal, "commit");
+    await unlessAborted(proven, op?.signal, "commit");
   }
 
   function readOnlyError(): RegistryError {

@@ -1,5 +1,6 @@
 import type { Operation } from "../../driver.ts";
 import { abortError, throwIfAborted } from "../../errors.ts";
+import { unlessAborted } from "../../layers/signal.ts";
 
 /** So many at once; the others wait in order, and leave the queue when their signal fires. */
 export class Limiter {
@@ -48,51 +49,64 @@ export class Limiter {
 export class Queues {
   readonly #tails = new Map<string, Promise<unknown>>();
 
-  async run<T>(key: string, work: () => Promise<T>): Promise<T> {
-    const before = this.#tails.get(key);
+  /** @param signal ends the waiting; not the work */
+  async run<T>(key: string, work: () => Promise<T>, signal?: AbortSignal): Promise<T> {
+    const turn = this.#tails.get(key)?.catch(() => {});
     const mine = (async () => {
-      await before?.catch(() => {});
+      await turn;
+      throwIfAborted(signal, "commit");
       return await work();
     })();
     this.#tails.set(key, mine);
-    try {
-      return await mine;
-    } finally {
+    const over = () => {
       if (this.#tails.get(key) === mine) this.#tails.delete(key);
-    }
+    };
+    mine.then(over, over);
+    if (turn !== undefined) await unlessAborted(turn, signal, "commit");
+    return await mine;
   }
 }
 
-/** Keeps the newest so many. */
+/** Waits for all, so that nothing goes on behind the caller's back; then the first failure, if there was one. */
+export async function settle<T>(all: readonly Promise<T>[]): Promise<T[]> {
+  const settled = await Promise.allSettled(all);
+  const failed = settled.find((one) => one.status === "rejected");
+  if (failed !== undefined) throw (failed as PromiseRejectedResult).reason;
+  return settled.map((one) => (one as PromiseFulfilledResult<T>).value);
+}
+
+/** Keeps the newest so many, and no more of them than weigh so much. */
 export class Recent<K, V> {
   readonly #max: number;
-  readonly #entries = new Map<K, V>();
+  readonly #maxWeight: number;
+  readonly #entries = new Map<K, { readonly value: V; readonly weight: number }>();
+  #weight = 0;
 
-  constructor(max: number) {
+  constructor(max: number, maxWeight = Number.POSITIVE_INFINITY) {
     this.#max = max;
+    this.#maxWeight = maxWeight;
   }
 
   get(key: K): V | undefined {
-    const value = this.#entries.get(key);
-    if (value !== undefined) {
-      this.#entries.delete(key);
-      this.#entries.set(key, value);
-    }
-    return value;
+    const entry = this.#entries.get(key);
+    if (entry === undefined) return undefined;
+    this.#entries.delete(key);
+    this.#entries.set(key, entry);
+    return entry.value;
   }
 
-  set(key: K, value: V): void {
-    this.#entries.delete(key);
-    this.#entries.set(key, value);
-    if (this.#entries.size > this.#max) this.#entries.delete(this.#entries.keys().next().value as K);
+  set(key: K, value: V, weight = 0): void {
+    this.delete(key);
+    this.#entries.set(key, { value, weight });
+    this.#weight += weight;
+    while (this.#entries.size > this.#max || (this.#weight > this.#maxWeight && this.#entries.size > 1)) {
+      this.delete(this.#entries.keys().next().value as K);
+    }
   }
 
   delete(key: K): void {
+    this.#weight -= this.#entries.get(key)?.weight ?? 0;
     this.#entries.delete(key);
-  }
-
-  clear(): void {
-    this.#entries.clear();
   }
 }
 

@@ -38,18 +38,25 @@ export class Lister {
   async prompts(query: ListQuery, op: Operation | undefined): Promise<Page<PromptEntry>> {
     const { prefix = "", cursor, limit } = query;
     if (cursor !== undefined && !isName(cursor)) throw badCursor(cursor);
-    const after = cursor === undefined ? {} : { after: this.#keys.head(cursor) };
-    const ask = { prefix: `${this.#keys.heads}${prefix}`, ...after, limit: Math.min(limit, 1000) };
-    const { objects, more } = await this.#store.list(ask, op);
-    const entries = await Promise.all(
-      objects.map(async ({ key, etag }) => {
+    let after = cursor === undefined ? {} : { after: this.#keys.head(cursor) };
+    for (;;) {
+      const ask = { prefix: `${this.#keys.heads}${prefix}`, ...after, limit: Math.min(limit, 1000) };
+      const { objects, more } = await this.#store.list(ask, op);
+      const named = objects.flatMap(({ key, etag }) => {
         const name = this.#keys.headOf(key);
-        return name === undefined ? undefined : await this.#entry(name, etag, query, op);
-      }),
-    );
-    const items = entries.filter((entry) => entry !== undefined);
-    const last = objects.map(({ key }) => this.#keys.headOf(key)).findLast((name) => name !== undefined);
-    return more && last !== undefined ? { items, cursor: last } : { items };
+        return name === undefined ? [] : [{ name, etag }];
+      });
+      const last = named.at(-1)?.name;
+      if (more && last === undefined) {
+        // Nothing here is of a registry, e.g. the folder's mark of a console.
+        after = { after: objects.at(-1)?.key as string };
+        continue;
+      }
+      const wanted = named.filter(({ name }) => name.startsWith(prefix));
+      const entries = await Promise.all(wanted.map(({ name, etag }) => this.#entry(name, etag, query, op)));
+      const items = entries.filter((entry) => entry !== undefined);
+      return more && last !== undefined ? { items, cursor: last } : { items };
+    }
   }
 
   async #entry(
@@ -58,8 +65,8 @@ export class Lister {
     query: ListQuery,
     op: Operation | undefined,
   ): Promise<PromptEntry | undefined> {
-    const seen = this.#heads.seen(name);
-    const object = seen?.etag === etag ? seen : await this.#heads.load(name, op);
+    const seen = this.#heads.objects.seen(name);
+    const object = seen?.etag === etag ? seen : await this.#heads.objects.load(name, op);
     // Heads are never deleted.
     if (object === undefined) {
       throw new RegistryError(
@@ -79,7 +86,7 @@ export class Lister {
   async versions(name: PromptName, query: VersionQuery, op: Operation | undefined): Promise<Page<VersionEntry>> {
     const slots = await this.#documents.list(name, op);
     // After the listing: a slot that holds a tombstone by then is named in the head by now.
-    const record = slots.length === 0 ? undefined : (await this.#heads.load(name, op))?.record;
+    const record = slots.length === 0 ? undefined : (await this.#heads.objects.load(name, op))?.record;
     const removed = await this.#documents.removed(name, slots, record, op);
     const entries = slots
       .filter(({ version }) => query.includeRemoved === true || !removed.has(version))
@@ -95,7 +102,7 @@ export class Lister {
   }
 
   async history(name: PromptName, query: PageQuery, op: Operation | undefined): Promise<Page<HistoryEntry>> {
-    const [slots, object] = await Promise.all([this.#documents.list(name, op), this.#heads.load(name, op)]);
+    const [slots, object] = await Promise.all([this.#documents.list(name, op), this.#heads.objects.load(name, op)]);
     const published = this.#documents.entries(name, slots, op);
     const moved = object === undefined ? [] : await this.#archives.entries(object.record, op);
     return pageOf(mergeSorted(await published, moved), query);

@@ -12,7 +12,7 @@ export interface WriterLock {
 /** Writers of this process take turns; there must be no other process. */
 function alone(): WriterLock {
   const queues = new Queues();
-  return { run: (op, work) => queues.run("", () => work(op)), close: async () => {} };
+  return { run: (op, work) => queues.run("", () => work(op), op?.signal), close: async () => {} };
 }
 
 const FREE: WriterLock = Object.freeze({

@@ -2,11 +2,13 @@ import { randomBytes } from "node:crypto";
 import type { Operation } from "../../driver.ts";
 import { isRegistryError, RegistryError } from "../../errors.ts";
 import type { Keys } from "./keys.ts";
+import { RACERS } from "./sdk.ts";
 import type { S3Store } from "./store.ts";
 
-const RACERS = 16;
-/** A proof is believed that long. Servers are updated, and swapped. */
-const MAX_AGE_MS = 30 * 24 * 60 * 60 * 1000;
+/** A proof is believed that long. Servers are updated, and versioning is switched on. */
+const MAX_AGE_MS = 24 * 60 * 60 * 1000;
+/** A proof is written when it was made: one that is much younger than what it says was copied here from elsewhere. */
+const MAX_DELAY_MS = 60 * 60 * 1000;
 const FORMAT = 1;
 
 export interface Proof {
@@ -25,14 +27,14 @@ export async function probe(store: S3Store, keys: Keys, op?: Operation): Promise
   const made = new Set<string>();
   const attempt = async (key: string, body: string, etag: string | null) => {
     made.add(key);
-    const common = { contentType: "text/plain", cacheControl: "no-store", expect: { etag } };
+    const common = { contentType: "text/plain", cacheControl: "no-store", expect: { etag }, atOnce: true } as const;
     try {
       const result = await store.put({ key, body, ...common }, op);
       return result.status === "stored" ? { won: true, etag: result.etag } : { won: false, etag: "" };
     } catch (error) {
       // Losing a race may be told as an error of the server's own; what stands there decides.
       if (isRegistryError(error) && error.outcome === "unknown" && op?.signal?.aborted !== true) {
-        return { won: false, etag: "" };
+        return { won: false, etag: "", error };
       }
       throw error;
     }
@@ -43,6 +45,9 @@ export async function probe(store: S3Store, keys: Keys, op?: Operation): Promise
     const key = keys.probing(id);
     const race = await Promise.all(Array.from({ length: RACERS }, (_, i) => attempt(key, `racer ${i}\n`, null)));
     const winners = race.filter((racer) => racer.won);
+    // A store that is out of order is no liar.
+    const failed = race.find((racer) => "error" in racer);
+    if (winners.length === 0 && failed !== undefined) throw failed.error;
     if (winners.length !== 1)
       faults.push(`${winners.length} of ${RACERS} writers created the same key (If-None-Match)`);
     const there = await store.get(key, op);
@@ -58,6 +63,7 @@ export async function probe(store: S3Store, keys: Keys, op?: Operation): Promise
     }
     if (!moved.won) {
       store.quoted = before;
+      if ("error" in moved) throw moved.error;
       faults.push("the right If-Match is refused");
     } else {
       if ((await attempt(key, "stale\n", etag)).won) faults.push("a stale If-Match is taken");
@@ -85,19 +91,32 @@ export async function prove(store: S3Store, keys: Keys, op?: Operation): Promise
   const written = await store.get(keys.probe, op);
   if (written !== undefined && written !== "unchanged") {
     const proof = read(written.bytes.toString());
-    if (proof?.place === place && Date.now() - proof.at < MAX_AGE_MS) {
+    const isHere = proof?.place === place && Math.abs(written.modified - proof.at) < MAX_DELAY_MS;
+    if (isHere && Math.abs(Date.now() - proof.at) < MAX_AGE_MS) {
       store.quoted = proof.quoted;
       store.proven = true;
       return;
     }
   }
   const { faults, quoted } = await probe(store, keys, op);
-  if (faults.length > 0) throw dishonest(store.options.location, faults);
+  if (faults.length > 0) {
+    await disprove(store, keys, faults, op);
+    throw dishonest(store.options.location, faults);
+  }
   store.proven = true;
   const body = `${JSON.stringify({ format: FORMAT, place, at: new Date().toISOString(), quoted })}\n`;
   await store
     .put({ key: keys.probe, body, contentType: "application/json", cacheControl: "no-store" }, op)
     // It only saves the next process a probe.
+    .catch(() => {});
+}
+
+/** Takes an older proof back: the next writer makes its own. */
+export async function disprove(store: S3Store, keys: Keys, faults: readonly string[], op?: Operation): Promise<void> {
+  store.proven = false;
+  const body = `${JSON.stringify({ format: FORMAT, at: new Date().toISOString(), faults })}\n`;
+  await store
+    .put({ key: keys.probe, body, contentType: "application/json", cacheControl: "no-store" }, op)
     .catch(() => {});
 }
 

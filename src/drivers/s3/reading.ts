@@ -27,10 +27,10 @@ export class Reader {
       return slot === undefined ? ABSENT : slotAnswer(slot, slot.etag);
     }
     const [knownHead, knownSlot] = (known ?? "").split(".");
-    const seen = this.#heads.seen(name);
+    const seen = this.#heads.objects.seen(name);
     const found =
       known !== undefined && seen?.etag === knownHead
-        ? await this.#heads.loadUnless(name, knownHead, op)
+        ? await this.#heads.objects.loadUnless(name, knownHead, op)
         : await this.#heads.loadOrHeal(name, op);
     let object = found === "unchanged" ? seen : found;
     if (object !== undefined && object.etag === knownHead && (await this.#stands(object.record, ask, knownSlot, op))) {
@@ -47,7 +47,7 @@ export class Reader {
       const slot = version === undefined ? undefined : await this.#documents.read(name, version, op);
       if (version !== undefined && (slot === undefined || slot.tombstone)) {
         // The pointer goes before what it points at: look again, unless it still points there.
-        const again = await this.#heads.load(name, op);
+        const again = await this.#heads.objects.load(name, op);
         if (again?.etag !== object.etag) {
           if (round === MAX_ROUNDS) throw tooBusy(ask);
           object = again;

@@ -93,7 +93,7 @@ async function inspect(
   const path = (key: string) => key.slice(keys.root.length);
   const wants = (kind: FindingKind) => plan.repair.includes(kind);
   try {
-    const record = (await heads.load(name, op))?.record;
+    const record = (await heads.objects.load(name, op))?.record;
     const removed = await documents.removed(name, slots, record, op);
     const live = slots.map((slot) => slot.version).filter((version) => !removed.has(version));
     let now = record;

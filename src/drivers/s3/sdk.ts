@@ -2,6 +2,9 @@ import type { S3Client, S3ClientConfig } from "@aws-sdk/client-s3";
 import { RegistryError } from "../../errors.ts";
 import type { Resolved } from "./options.ts";
 
+/** How many writers race where it is tried whether a store keeps its conditions. */
+export const RACERS = 16;
+
 export type Sdk = typeof import("@aws-sdk/client-s3");
 
 /** Loaded when a bucket is opened, and not before. */
@@ -53,7 +56,7 @@ export async function createClient(sdk: Sdk, options: Resolved): Promise<S3Clien
   const { endpoint, concurrency, requestTimeout, connectTimeout } = options;
   const region = options.region ?? (endpoint === undefined ? undefined : "us-east-1");
   const credentials = await credentialsOf(options);
-  const agent = { keepAlive: true, maxSockets: concurrency };
+  const agent = { keepAlive: true, maxSockets: Math.max(concurrency, RACERS) };
   return new sdk.S3Client({
     maxAttempts: 1,
     // Other checksums than the one we send ourselves need trailers, which compatible stores refuse.

@@ -85,13 +85,14 @@ export class Slots {
         progress.touched = true;
         return undefined;
       }
+      const unsure = typeof doubt === "object" && doubt.outcome === "unknown";
       const before = slot;
       try {
         slot = await this.#documents.read(name, version, op);
       } catch (error) {
-        if (typeof doubt === "string" || doubt.outcome !== "unknown") throw error;
-        progress.touched = true;
-        throw doubt;
+        // A refusal too is only believed once it was read back: stores refuse what they carried out before.
+        if (unsure || typeof doubt === "string") progress.touched = true;
+        throw unsure ? doubt : error;
       }
       if (slot !== undefined && this.isOwn(slot, document, commit)) {
         progress.touched = true;
@@ -99,6 +100,8 @@ export class Slots {
       }
       // Whatever stands there now that was not there before: our own write can no longer replace it.
       if (slot?.etag !== before?.etag) continue;
+      // It may arrive yet, whatever becomes of the other documents of this change.
+      if (unsure) progress.touched = true;
       if (typeof doubt === "object") throw doubt;
       // Refused although nothing has changed: a race that nobody won (409), or an ETag that is wanted without quotes.
       if (round >= MAX_ROUNDS) throw this.#unwilling(document);

@@ -1,62 +1,16 @@
 import { createHash } from "node:crypto";
 import { setMaxListeners } from "node:events";
-import type { Readable } from "node:stream";
 import type { S3Client } from "@aws-sdk/client-s3";
 import type { Operation } from "../../driver.ts";
 import { abortError, RegistryError, throwIfAborted } from "../../errors.ts";
-import { codeOf, s3Failure, statusOf } from "./failure.ts";
+import { readBody } from "./body.ts";
+import { codeOf, FOREIGN, s3Failure, statusOf } from "./failure.ts";
 import { Limiter } from "./limiter.ts";
 import type { Resolved } from "./options.ts";
+import type { ListAsk, Listing, Put, PutResult, Stored } from "./requests.ts";
 import type { Sdk } from "./sdk.ts";
 
-export interface Stored {
-  readonly bytes: Buffer;
-  /** Without quotes. */
-  readonly etag: string;
-  readonly metadata: Readonly<Record<string, string>>;
-  /** `false`: twice the same bytes came, and they are not those that were written. */
-  readonly sound: boolean;
-}
-
-export interface Listed {
-  readonly key: string;
-  readonly etag: string;
-  /** The store's own clock, milliseconds since the epoch. */
-  readonly modified: number;
-}
-
-export interface Listing {
-  readonly objects: readonly Listed[];
-  readonly folders: readonly string[];
-  /** Whether there is more after these. */
-  readonly more: boolean;
-  /** The store's clock when it answered, where it said so. */
-  readonly now: number | undefined;
-}
-
-export interface Put {
-  readonly key: string;
-  readonly body: string;
-  readonly contentType: string;
-  readonly cacheControl: string;
-  /** Created only, or replaced only where this is what stands there. Absent: whatever stands there. */
-  readonly expect?: { readonly etag: string | null };
-  readonly metadata?: Readonly<Record<string, string>>;
-  readonly storageClass?: string | undefined;
-}
-
-export type PutResult =
-  | { readonly status: "stored"; readonly etag: string }
-  /** `raced`: the store did not even look, since somebody else wrote at the same time (409). */
-  | { readonly status: "refused"; readonly raced?: true };
-
-export interface ListAsk {
-  readonly prefix: string;
-  readonly after?: string;
-  readonly limit?: number;
-  /** Keys below a further slash are told as one folder. */
-  readonly folders?: boolean;
-}
+export type { Listed, Listing, Put, PutResult, Stored } from "./requests.ts";
 
 export const sha256 = (data: Uint8Array | string) => createHash("sha256").update(data).digest();
 const bare = (etag: string | undefined) => (etag ?? "").replace(/^W\//, "").replace(/^"|"$/g, "");
@@ -116,16 +70,18 @@ export class S3Store {
     try {
       return await this.#send(op, false, async (abortSignal) => {
         const reply = await this.client.send(new this.sdk.GetObjectCommand(input as never), { abortSignal });
-        const bytes = await readBody(reply.Body as unknown as Readable, abortSignal);
+        const bytes = await readBody(reply.Body as never, abortSignal);
         if (reply.ContentLength !== undefined && reply.ContentLength !== bytes.length) {
           throw Object.assign(new Error("the body is cut"), { code: "ERR_STREAM_PREMATURE_CLOSE" });
         }
+        // Every store names what it gives, and no registry stores pages: a portal or proxy does.
+        if (reply.ETag === undefined || /^text\/html\b/i.test(reply.ContentType ?? "")) throw this.#foreign(key);
         const metadata = reply.Metadata ?? {};
         const sound = metadata.sha256 === undefined || metadata.sha256 === sha256(bytes).toString("hex");
-        return { bytes, etag: bare(reply.ETag), metadata, sound };
+        return { bytes, etag: bare(reply.ETag), metadata, sound, modified: reply.LastModified?.getTime() ?? 0 };
       });
     } catch (error) {
-      if (statusOf(error) === 304) return "unchanged";
+      if (statusOf(error) === 304 && known !== undefined) return "unchanged";
       if (statusOf(error) === 404 && codeOf(error) === "NoSuchKey") return undefined;
       throw this.#failure(error, `reading ${this.#name(key)}`, false);
     }
@@ -158,10 +114,15 @@ export class S3Store {
       ...(this.conditional ? this.#condition(expect) : {}),
     };
     try {
-      return await this.#send(op, true, async (abortSignal) => {
-        const reply = await this.client.send(new this.sdk.PutObjectCommand(input as never), { abortSignal });
-        return { status: "stored", etag: bare(reply.ETag) };
-      });
+      return await this.#send(
+        op,
+        true,
+        async (abortSignal) => {
+          const reply = await this.client.send(new this.sdk.PutObjectCommand(input as never), { abortSignal });
+          return { status: "stored", etag: bare(reply.ETag) };
+        },
+        put.atOnce,
+      );
     } catch (error) {
       const status = statusOf(error);
       if (status === 409) return { status: "refused", raced: true };
@@ -212,7 +173,8 @@ export class S3Store {
           ...(reply.CommonPrefixes ?? []).map((one) => one.Prefix),
         ];
         const wrong = keys.some((key) => key?.startsWith(prefix) !== true || (after !== undefined && key < after));
-        if (wrong || reply.IsTruncated === undefined || (reply.KeyCount ?? keys.length) !== keys.length) {
+        const stuck = reply.IsTruncated === true && keys.length === 0;
+        if (wrong || stuck || reply.IsTruncated === undefined || (reply.KeyCount ?? keys.length) !== keys.length) {
           throw new RegistryError(
             "UNAVAILABLE",
             `listing ${this.#name(prefix)}: the reply contradicts itself; try again`,
@@ -245,6 +207,12 @@ export class S3Store {
     this.client.destroy();
   }
 
+  #foreign(key: string): RegistryError {
+    const [code, outcome, why] = FOREIGN;
+    const { location } = this.options;
+    return new RegistryError(code, `reading ${this.#name(key)}: ${why}`, { backend: "s3", location, outcome });
+  }
+
   #name(key: string): string {
     return `s3://${this.options.bucket}/${key}`;
   }
@@ -253,13 +221,17 @@ export class S3Store {
     op: Operation | undefined,
     mutates: boolean,
     request: (signal: AbortSignal) => Promise<T>,
+    atOnce?: true,
   ): Promise<T> {
-    return await this.#limiter.run(op, async () => {
+    const run = <R>(work: () => Promise<R>) => (atOnce === true ? work() : this.#limiter.run(op, work));
+    return await run(async () => {
       throwIfAborted(op?.signal);
       this.calls++;
       // The SDK's timeout ends with the headers of a reply; a body may hang too.
       const limit = AbortSignal.timeout(this.options.requestTimeout * 2);
-      const signals = [limit, this.#ending.signal, ...(op?.signal === undefined ? [] : [op.signal])];
+      // Without conditions a write has to be over before the next writer's turn comes: it is not given up half way.
+      const given = op?.signal === undefined || (mutates && !this.conditional) ? [] : [op.signal];
+      const signals = [limit, this.#ending.signal, ...given];
       const signal = AbortSignal.any(signals);
       setMaxListeners(0, signal);
       try {
@@ -283,17 +255,5 @@ export class S3Store {
 
   #failure(error: unknown, doing: string, mutates: boolean): RegistryError {
     return s3Failure(error, doing, this.options.location, mutates);
-  }
-}
-
-async function readBody(body: Readable, signal: AbortSignal): Promise<Buffer> {
-  const stop = () => body.destroy(new Error("aborted"));
-  signal.addEventListener("abort", stop, { once: true });
-  try {
-    const chunks: Buffer[] = [];
-    for await (const chunk of body) chunks.push(chunk as Buffer);
-    return Buffer.concat(chunks);
-  } finally {
-    signal.removeEventListener("abort", stop);
   }
 }

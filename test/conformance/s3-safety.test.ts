@@ -1,0 +1,311 @@
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
+import { setTimeout as sleep } from "node:timers/promises";
+import { PutObjectCommand } from "@aws-sdk/client-s3";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import type { StorageDriver } from "../../src/driver.ts";
+import { type S3Native, type S3Options, s3 } from "../../src/drivers/s3/index.ts";
+import { parseName } from "../../src/names.ts";
+import { askOf, commitOf, documentOf, headOf, tombstoneOf } from "../../src/testing/index.ts";
+import { type FakeS3, fakeS3 } from "../../src/testing/s3/index.ts";
+import { BUCKET, clientOf, optionsOf, type S3Place } from "../support/s3-suite.ts";
+
+let fake: FakeS3;
+const place = (): S3Place => ({ ...fake.credentials, endpoint: fake.endpoint, region: fake.region });
+let count = 0;
+const fresh = () => `safety/${count++}`;
+const open = (more: Partial<S3Options> = {}) => s3(optionsOf(place(), { prefix: fresh(), latestJson: false, ...more }));
+const name = parseName("a");
+const putsOf = (part: string) =>
+  fake.calls.filter(({ operation, key }) => operation === "PutObject" && key.includes(part));
+
+beforeAll(async () => {
+  fake = await fakeS3();
+  fake.createBucket(BUCKET);
+});
+afterAll(() => fake.close());
+
+type Fault = (input: { readonly Key?: string }, operation: string, send: () => Promise<unknown>) => Promise<unknown>;
+
+/** Steps between the driver and its requests. */
+function meddle(driver: StorageDriver<S3Native>, fault: Fault): void {
+  driver.native.client.middlewareStack.add(
+    (next, context) => (args) =>
+      fault(args.input as never, String(context.commandName), () => next(args)) as ReturnType<typeof next>,
+    { step: "initialize", name: "meddle" },
+  );
+}
+
+const answered = (status: number, Code: string) =>
+  Object.assign(new Error(Code), { name: Code, Code, $metadata: { httpStatusCode: status } });
+
+describe("what a change says of itself", () => {
+  it("is unknown where one document may be there, also if another surely is not", async () => {
+    const driver = await open();
+    await driver.commit(commitOf({ name: parseName("first"), add: [documentOf("first", "1.0.0")] }));
+    meddle(driver, async ({ Key = "" }, operation, send) => {
+      if (operation === "PutObjectCommand" && Key.endsWith("v1.0.0.md")) throw answered(503, "SlowDown");
+      // On its way, and not there yet.
+      if (operation === "PutObjectCommand" && Key.endsWith("v1.1.0.md")) {
+        throw Object.assign(new Error("reset"), { code: "ECONNRESET" });
+      }
+      return await send();
+    });
+    const [outcome] = await driver.commit(
+      commitOf({ name, add: [documentOf("a", "1.0.0"), documentOf("a", "1.1.0")] }),
+    );
+    expect(outcome).toMatchObject({ status: "failed", error: { outcome: "unknown" } });
+    await driver.close();
+  });
+
+  it.each(["v1.0.0.md", "!.json"])("is unknown where a refusal can't be read back: %s", async (end) => {
+    const driver = await open();
+    await driver.commit(commitOf({ name: parseName("first"), add: [documentOf("first", "1.0.0")] }));
+    const change =
+      end === "!.json"
+        ? {
+            name,
+            head: {
+              expect: null,
+              next: headOf({ deprecated: { at: "2026-11-24T00:00:00.000Z", message: "m" } }),
+              entries: [],
+            },
+          }
+        : { name, add: [documentOf("a", "1.0.0")] };
+    let refused = false;
+    meddle(driver, async ({ Key = "" }, operation, send) => {
+      if (operation === "PutObjectCommand" && Key.endsWith(end)) {
+        await send();
+        refused = true;
+        throw answered(412, "PreconditionFailed");
+      }
+      if (refused) throw answered(403, "AccessDenied");
+      return await send();
+    });
+    const [outcome] = await driver.commit(commitOf(change));
+    expect(outcome).toMatchObject({ status: "failed", error: { outcome: "unknown" } });
+    await driver.close();
+  });
+});
+
+describe("a writer whose store does not keep conditions", () => {
+  it("writes nothing any more when its turn is over, also if it was aborted", async () => {
+    const driver = await open({ conditionalWrites: "single-writer" });
+    const stop = new AbortController();
+    meddle(driver, async ({ Key = "" }, operation, send) => {
+      if (operation === "PutObjectCommand" && Key.endsWith("v1.0.0.md")) {
+        const reply = await send();
+        setTimeout(() => stop.abort(), 20);
+        return reply;
+      }
+      if (Key.endsWith("!.json")) await sleep(60);
+      return await send();
+    });
+    const [outcome] = await driver.commit(commitOf({ name, add: [documentOf("a", "1.0.0")] }), { signal: stop.signal });
+    expect(outcome).toMatchObject({ status: "failed", error: { outcome: "unknown" } });
+    const { length } = fake.calls;
+    await sleep(300);
+    expect(fake.calls.slice(length)).toEqual([]);
+    await driver.close();
+  });
+
+  it("can be told to wait no longer for its turn", async () => {
+    const driver = await open({ conditionalWrites: "single-writer" });
+    let through = () => {};
+    const held = new Promise<void>((resolve) => {
+      through = resolve;
+    });
+    meddle(driver, async (_, __, send) => {
+      await held;
+      return await send();
+    });
+    const first = driver.commit(commitOf({ name, add: [documentOf("a", "1.0.0")] }));
+    const second = driver.commit(commitOf({ name, add: [documentOf("a", "1.1.0")] }), {
+      signal: AbortSignal.timeout(50),
+    });
+    await expect(second).rejects.toMatchObject({ code: "TIMEOUT" });
+    through();
+    expect((await first)[0]?.status).toBe("done");
+    await driver.close();
+  });
+});
+
+describe("what is read", () => {
+  it("of a prompt without head is never said to be unchanged when its versions are others", async () => {
+    const prefix = fresh();
+    const client = clientOf(place());
+    const drop = (version: string) =>
+      client.send(
+        new PutObjectCommand({
+          Bucket: BUCKET,
+          Key: `${prefix}/prompts/a/v${version}.md`,
+          Body: documentOf("a", version).text,
+        }),
+      );
+    const reader = await open({ prefix, readOnly: true });
+    await drop("1.0.0");
+    const [first] = await reader.read([askOf("a", "latest")]);
+    expect(first).toMatchObject({ status: "found", document: { version: "1.0.0" } });
+    const known = (first as { revision: string }).revision;
+    expect(await reader.read([{ ...askOf("a", "latest"), known }])).toMatchObject([{ status: "unchanged" }]);
+    await drop("2.0.0");
+    const [second] = await reader.read([{ ...askOf("a", "latest"), known }]);
+    expect(second).toMatchObject({ status: "found", document: { version: "2.0.0" } });
+    await reader.close();
+    client.destroy();
+  });
+
+  it("is no page of a portal", async () => {
+    const portal = createServer((_, reply) => {
+      reply.writeHead(200, { "content-type": "text/html", etag: '"x"' }).end("<html>Sign in</html>");
+    });
+    await new Promise<void>((resolve) => portal.listen(0, "127.0.0.1", resolve));
+    const { port } = portal.address() as AddressInfo;
+    const driver = await open({ endpoint: `http://127.0.0.1:${port}` });
+    for (const selector of ["1.0.0", "latest"]) {
+      await expect(driver.read([askOf("a", selector)])).rejects.toMatchObject({
+        code: "UNAVAILABLE",
+        outcome: "temporary",
+      });
+    }
+    await expect(driver.listPrompts({ limit: 1 })).rejects.toMatchObject({ code: "UNAVAILABLE" });
+    await driver.close();
+    portal.closeAllConnections();
+    await new Promise((resolve) => portal.close(resolve));
+  });
+
+  it("goes on behind keys that are none of a registry", async () => {
+    const prefix = fresh();
+    const driver = await open({ prefix });
+    await driver.commit(commitOf({ name, add: [documentOf("a", "1.0.0")] }));
+    const client = clientOf(place());
+    for (const key of ["heads/", "heads/$folder$"]) {
+      await client.send(new PutObjectCommand({ Bucket: BUCKET, Key: `${prefix}/${key}`, Body: Buffer.alloc(0) }));
+    }
+    expect((await driver.listPrompts({ limit: 1 })).items).toEqual([{ name: "a" }]);
+    expect((await driver.listPrompts({ limit: 10, prefix: "a!" })).items).toEqual([]);
+    await driver.close();
+    client.destroy();
+  });
+});
+
+describe("the feed", () => {
+  it("tells of a removal again when the tombstone is in place", async () => {
+    const driver = await open();
+    await driver.commit(commitOf({ name, add: [documentOf("a", "1.0.0"), documentOf("a", "1.1.0")] }));
+    const before = (await driver.changes({ limit: 10 })).cursor as string;
+    let seen = before;
+    meddle(driver, async ({ Key = "" }, operation, send) => {
+      if (operation === "PutObjectCommand" && Key.endsWith("v1.0.0.md")) {
+        const page = await driver.changes({ cursor: before, limit: 10 });
+        expect(page.items).toEqual([{ name: "a" }]);
+        seen = page.cursor as string;
+      }
+      return await send();
+    });
+    const tombstone = tombstoneOf(documentOf("a", "1.0.0"));
+    const yank = { at: "2026-11-24T00:00:00.000Z", removed: true as const };
+    const head = { expect: null, next: headOf({ yanked: { "1.0.0": yank } }), entries: [] };
+    const [outcome] = await driver.commit(commitOf({ name, head, remove: [tombstone] }));
+    expect(outcome?.status).toBe("done");
+    expect(seen).not.toBe(before);
+    expect((await driver.changes({ cursor: seen, limit: 10 })).items).toEqual([{ name: "a" }]);
+    await driver.close();
+  });
+
+  it("tells of a version whose writer was stopped before its head, when somebody relies on it", async () => {
+    const prefix = fresh();
+    const [stopped, other] = await Promise.all([open({ prefix }), open({ prefix })]);
+    await other.commit(commitOf({ name, add: [documentOf("a", "2.0.0")] }));
+    await other.read([askOf("a", "latest")]);
+    const { cursor = "" } = await other.changes({ limit: 10 });
+    meddle(stopped, async ({ Key = "" }, operation, send) => {
+      if (operation === "PutObjectCommand" && Key.endsWith("!.json")) return await new Promise(() => {});
+      return await send();
+    });
+    const stop = { signal: AbortSignal.timeout(200) };
+    await stopped.commit(commitOf({ name, add: [documentOf("a", "1.0.0")] }), stop);
+    const [outcome] = await other.commit(commitOf({ name, add: [documentOf("a", "1.0.0")] }));
+    expect(outcome?.status).toBe("exists");
+    expect((await other.changes({ cursor, limit: 10 })).items).toEqual([{ name: "a" }]);
+    await other.close();
+  });
+});
+
+describe("the proof that conditions are kept", () => {
+  const publish = (driver: StorageDriver, version: string) =>
+    driver.commit(commitOf({ name, add: [documentOf("a", version)] }));
+  const proves = async (prefix: string, version: string) => {
+    fake.clearCalls();
+    const driver = await open({ prefix });
+    await publish(driver, version);
+    await driver.close();
+    return putsOf(`${prefix}/.probe/`).length > 0;
+  };
+
+  it("is believed where it was made, and not where it was copied, or when it is of another day", async () => {
+    const prefix = fresh();
+    expect(await proves(prefix, "1.0.0")).toBe(true);
+    expect(await proves(prefix, "1.0.1")).toBe(false);
+    const client = clientOf(place());
+    const key = `${prefix}/.probe.json`;
+    const proof = JSON.parse(fake.object(BUCKET, key)?.bytes.toString() ?? "");
+    for (const hours of [-25, -2, 2, 25]) {
+      const at = new Date(Date.now() + hours * 3_600_000).toISOString();
+      await client.send(new PutObjectCommand({ Bucket: BUCKET, Key: key, Body: JSON.stringify({ ...proof, at }) }));
+      expect(await proves(prefix, `2.0.${hours + 25}`)).toBe(true);
+    }
+    client.destroy();
+  });
+
+  it("is a race also where only one request at once is wanted", async () => {
+    fake.set({ dishonest: "serial" });
+    try {
+      const driver = await open({ concurrency: 1 });
+      await expect(publish(driver, "1.0.0")).rejects.toMatchObject({ code: "UNSUPPORTED" });
+      await driver.close();
+    } finally {
+      fake.set({ dishonest: undefined });
+    }
+  });
+
+  it.each([0, 16])("is not refuted by a store that is out of order from its request %i on", async (from) => {
+    const driver = await open();
+    let puts = 0;
+    meddle(driver, async (_, operation, send) => {
+      if (operation === "PutObjectCommand" && puts++ >= from) throw answered(500, "InternalError");
+      return await send();
+    });
+    await expect(publish(driver, "1.0.0")).rejects.toMatchObject({ code: "UNAVAILABLE", outcome: "temporary" });
+    await driver.close();
+  });
+
+  it("is taken back by a check that finds that they are not", async () => {
+    const prefix = fresh();
+    await proves(prefix, "1.0.0");
+    fake.set({ dishonest: "ignores" });
+    try {
+      const driver = await open({ prefix });
+      expect((await driver.check()).ok).toBe(false);
+      await driver.close();
+      const later = await open({ prefix });
+      await expect(publish(later, "1.0.1")).rejects.toMatchObject({ code: "UNSUPPORTED" });
+      await later.close();
+    } finally {
+      fake.set({ dishonest: undefined });
+    }
+  });
+});
+
+it("the cause of an error holds no credentials", async () => {
+  const { inspect } = await import("node:util");
+  const session = fake.createSession({ policies: [], expiresAt: Date.now() + 3_600_000 });
+  const driver = await open({ credentials: session });
+  const error = await driver.read([askOf("a", "1.0.0")]).catch((thrown: unknown) => thrown);
+  const all = inspect(error, { depth: 30, showHidden: true, maxStringLength: null, maxArrayLength: null });
+  expect(all).toContain("AccessDenied");
+  for (const secret of [session.sessionToken as string, session.accessKeyId, session.secretAccessKey]) {
+    expect(all).not.toContain(secret);
+  }
+  await driver.close();
+});
