@@ -1,4 +1,5 @@
 import { describe, expect, it } from "vitest";
+import type { Digest } from "./document.ts";
 import { decodeHead, encodeHead, type HeadRecord } from "./head.ts";
 import { parseLabel, parseName } from "./names.ts";
 import { parseVersion } from "./semver.ts";
@@ -34,6 +35,17 @@ const record: HeadRecord = {
 };
 
 describe("a head as JSON", () => {
+  it("keeps digests of what it names, and who wrote it; what can't be read of these is as good as not there", () => {
+    const digest = `sha256:${"0".repeat(64)}` as Digest;
+    const told = { ...record, digests: { [one]: digest }, written: { at: AT, by: "ada" } };
+    expect(decodeHead(encodeHead(told), name, "latest.json")).toEqual(told);
+    const odd = encodeHead(told)
+      .replace(digest, "md5:0")
+      .replace(`"written": {`, `"written": { "at": 1, "was": {`)
+      .replace(`"ada"\n  },\n  "history"`, `"ada"\n  }},\n  "history"`);
+    expect(decodeHead(odd, name, "latest.json")).toEqual({ ...record, digests: {} });
+  });
+
   it("comes back field for field", () => {
     expect(decodeHead(encodeHead(record), name, "latest.json")).toEqual(record);
     const empty: HeadRecord = { name, head: { generation: 0, labels: {}, yanked: {} }, history: [] };

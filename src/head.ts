@@ -1,4 +1,13 @@
-import { type Deprecation, EMPTY_HEAD, type Head, type HistoryAction, type HistoryEntry, type Yank } from "./driver.ts";
+import { type Digest, isDigest } from "./document.ts";
+import {
+  type Deprecation,
+  EMPTY_HEAD,
+  type Head,
+  type HistoryAction,
+  type HistoryEntry,
+  type Timestamp,
+  type Yank,
+} from "./driver.ts";
 import { RegistryError, show } from "./errors.ts";
 import { isLabel, type Label, type PromptName } from "./names.ts";
 import { compareVersions, isVersion, type Version } from "./semver.ts";
@@ -9,8 +18,17 @@ export interface HeadRecord {
   readonly head: Head;
   /** What `latest` selected when this was written: a hint for readers without a listing, never the truth. */
   readonly latest?: Version;
+  /** Of the versions that `latest`, the pin and the labels name; a hint, as `latest` is. */
+  readonly digests?: Readonly<Record<Version, Digest>>;
+  /** Who wrote this file last, and when; a hint. */
+  readonly written?: Written;
   /** Head entries, oldest first. */
   readonly history: readonly HistoryEntry[];
+}
+
+export interface Written {
+  readonly at: Timestamp;
+  readonly by?: string;
 }
 
 export const HEAD_FORMAT = 1;
@@ -31,7 +49,7 @@ const TIME = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,9})?Z$/;
 
 /** The fields of a record in a fixed order, so that the same record gives the same bytes everywhere. */
 export function headToJson(record: HeadRecord): Record<string, unknown> {
-  const { name, head, latest, history } = record;
+  const { name, head, latest, digests, written, history } = record;
   return {
     format: HEAD_FORMAT,
     name,
@@ -39,9 +57,11 @@ export function headToJson(record: HeadRecord): Record<string, unknown> {
     ...(latest === undefined ? {} : { latest }),
     ...(head.pin === undefined ? {} : { pin: head.pin }),
     labels: sorted(head.labels, (a, b) => (a < b ? -1 : 1)),
-    yanked: sorted(head.yanked, (a, b) => compareVersions(a as Version, b as Version), yankToJson),
+    ...(digests === undefined ? {} : { digests: sorted(digests, byVersion) }),
+    yanked: sorted(head.yanked, byVersion, yankToJson),
     ...(head.deprecated === undefined ? {} : { deprecated: deprecationToJson(head.deprecated) }),
     ...(head.updatedAt === undefined ? {} : { updatedAt: head.updatedAt }),
+    ...(written === undefined ? {} : { written: writtenToJson(written) }),
     history: history.map(entryToJson),
   };
 }
@@ -107,6 +127,7 @@ export function headFromJson(value: unknown, name: PromptName, where: string): H
       ...(json.updatedAt === undefined ? {} : { updatedAt: time(json.updatedAt, "updatedAt", bad) }),
     }),
     ...(json.latest === undefined ? {} : { latest: version(json.latest, "latest", bad) }),
+    ...hints(json),
     history: history.map((entry: unknown) => entryFromJson(entry, bad)),
   };
 }
@@ -124,6 +145,21 @@ export function entryToJson(entry: HistoryEntry): HistoryEntry {
     ...(commit === undefined ? {} : { commit }),
   };
 }
+
+/** Nothing is decided by them, so one that can't be read is as good as none. */
+function hints({ digests, written }: Record<string, unknown>): Pick<HeadRecord, "digests" | "written"> {
+  const isObject = (value: unknown) => typeof value === "object" && value !== null && !Array.isArray(value);
+  const entries = isObject(digests) ? Object.entries(digests as object) : undefined;
+  const known = entries?.filter(([of, digest]) => isVersion(of) && typeof digest === "string" && isDigest(digest));
+  const { at, by } = (isObject(written) ? written : {}) as Record<string, unknown>;
+  const isTime = typeof at === "string" && TIME.test(at);
+  return {
+    ...(known === undefined ? {} : { digests: Object.freeze(Object.fromEntries(known)) }),
+    ...(isTime ? { written: Object.freeze({ at, ...(typeof by === "string" ? { by } : {}) }) } : {}),
+  };
+}
+
+const byVersion = (a: string, b: string) => compareVersions(a as Version, b as Version);
 
 type Bad = (problem: string) => RegistryError;
 
@@ -143,6 +179,10 @@ function yankToJson({ at, by, reason, removed }: Yank): Yank {
     ...(reason === undefined ? {} : { reason }),
     ...(removed === undefined ? {} : { removed }),
   };
+}
+
+function writtenToJson({ at, by }: Written): Written {
+  return { at, ...(by === undefined ? {} : { by }) };
 }
 
 function deprecationToJson({ at, by, message }: Deprecation): Deprecation {

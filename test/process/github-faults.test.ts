@@ -92,7 +92,10 @@ function trailers(gitDir: string): string[] {
   return log.split("\n").filter((line) => line !== "");
 }
 
-for (const writes of FULL ? (["git", "graphql"] as const) : (["git"] as const)) {
+/** What a mutation can meet that objects and a reference can't: its one reply is lost. */
+const TELLING = ["drop before", "drop after", "403 secondary", "500 after", "cut body", "stale head"];
+
+for (const writes of ["git", "graphql"] as const) {
   describe(`GitHub faults, writes: ${writes}`, () => {
     let count = 0;
     let expected: unknown;
@@ -108,6 +111,7 @@ for (const writes of FULL ? (["git", "graphql"] as const) : (["git"] as const)) 
     });
 
     for (const [name, fault] of Object.entries(FAULTS)) {
+      if (!FULL && writes === "graphql" && !TELLING.includes(name)) continue;
       it(`${name}, at every request: what was acknowledged is there, nothing is twice, and doing it again completes it`, async () => {
         expect(count).toBeGreaterThan(STEPS.length * 2);
         // Each index meets a fifth of the faults, each fault a fifth of the indexes; all of both with the variable set.

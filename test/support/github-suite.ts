@@ -21,6 +21,8 @@ export interface GithubSuite {
   /** Whether a second handle sees at once what the first one did; not so with a cache of its own. */
   readonly another?: boolean;
   readonly max?: Partial<Record<BudgetOperation, number>>;
+  /** Which tests are run; all where `PROMPT_REGISTRY_GITHUB_FULL` is 1. */
+  readonly only?: RegExp;
 }
 
 /** The first of each three needs what only our own server has. Together they take longer than all the others: each is run in one of three suites, and everywhere when asked for. */
@@ -88,7 +90,7 @@ async function start(kind: GithubSuite["server"]): Promise<Server> {
 
 /** The public suite over a GitHub, each storage a repository of its own. */
 export function githubSuite(suite: GithubSuite): void {
-  const { name, options = {}, wrap = (driver) => driver, another = true, max } = suite;
+  const { name, options = {}, wrap = (driver) => driver, another = true, max, only = /^/ } = suite;
   let server: Server;
   const places = new Map<StorageDriver, { readonly place: Place; readonly inner: Github }>();
   beforeAll(async () => {
@@ -109,10 +111,11 @@ export function githubSuite(suite: GithubSuite): void {
     const path = `prompts/${prompt}/v${version}.md`;
     commitByGit(gitDir, "main", [{ path, bytes: edit(Uint8Array.from(fileAt(gitDir, "main", path))) }]);
   };
+  const pick = (title: string, run: () => Promise<void>) => (only.test(title) ? it : it.skip)(title, run);
   const elsewhere = SLOW.filter((_, i) => !FULL && i % 3 !== suite.third);
   driverSuite({
     name,
-    runner: { describe, it },
+    runner: { describe, it: FULL ? it : Object.assign(pick, { skip: it.skip }) },
     open: async () => open(await server.place()),
     another: another ? (driver) => open(placeOf(driver)) : undefined,
     reopen: async (driver) => {

@@ -4,15 +4,16 @@ import type { PromptName } from "../../names.ts";
 import { labelTarget } from "../../rules/latest.ts";
 import type { Version } from "../../semver.ts";
 import { HEAD_FILE } from "../fs/layout.ts";
+import type { BlobText } from "./blobs.ts";
 import type { Session } from "./session.ts";
 import type { PromptFiles, Snapshot } from "./snapshot.ts";
-import { type PromptState, type States, type StoredVersion, storedVersion } from "./state.ts";
+import { type PromptState, type States, storedVersion } from "./state.ts";
 
 const ABSENT: ReadAnswer = Object.freeze({ status: "absent" });
 type Held = Extract<ReadAnswer, { readonly status: "found" | "removed" }>;
 
-/** Frozen answers of exact versions by prompt, so that equal ones are the same object. */
-const answers = new WeakMap<PromptFiles, Map<Version, ReadAnswer>>();
+/** Frozen answers of exact versions, so that equal ones are the same object; kept as long as the text is in the cache. */
+const answers = new WeakMap<BlobText, Map<string, Held>>();
 
 /** All asks at one commit. Ids of what is needed are gathered first, so that each kind is loaded together. */
 export async function answerAll(
@@ -62,16 +63,22 @@ async function answer(states: States, prompt: PromptFiles, { selector }: ReadAsk
 }
 
 async function exact(states: States, prompt: PromptFiles, version: Version): Promise<ReadAnswer> {
-  const known = answers.get(prompt)?.get(version);
-  if (known !== undefined) return known;
-  const stored = await states.version(prompt, version);
-  if (stored === undefined) {
+  const file = prompt.scan.versions.get(version);
+  const id = file === undefined ? undefined : prompt.id(file);
+  if (file === undefined || id === undefined) {
     const head = await headOr(states, prompt);
     return head === undefined ? ABSENT : { status: "absent", head };
   }
-  const fresh = heldAnswer(stored);
-  const ofPrompt = answers.get(prompt) ?? new Map<Version, ReadAnswer>();
-  answers.set(prompt, ofPrompt.set(version, fresh));
+  return held(prompt.name, version, file, id, await states.blobs.one(id));
+}
+
+function held(name: PromptName, version: Version, file: string, id: string, blob: BlobText): Held {
+  const key = `${name}@${version}`;
+  const known = answers.get(blob)?.get(key);
+  if (known !== undefined) return known;
+  const { document, tombstone } = storedVersion(name, version, file, id, blob);
+  const fresh: Held = Object.freeze({ status: tombstone ? "removed" : "found", document, revision: id });
+  answers.set(blob, (answers.get(blob) ?? new Map<string, Held>()).set(key, fresh));
   return fresh;
 }
 
@@ -82,10 +89,6 @@ async function headOr(states: States, prompt: PromptFiles): Promise<HeadState | 
   } catch {
     return undefined;
   }
-}
-
-export function heldAnswer({ document, tombstone, id }: StoredVersion): Held {
-  return Object.freeze({ status: tombstone ? "removed" : "found", document, revision: id });
 }
 
 function headAnswer({ state, prompt, hidden }: PromptState): ReadAnswer {
@@ -124,14 +127,9 @@ async function pointed(
 export function rememberedAnswer(session: Session, { name, selector }: ReadAsk): ReadAnswer | undefined {
   const prompt = session.snapshot?.prompt(name);
   if (prompt === undefined || selector.kind !== "version") return undefined;
-  const known = answers.get(prompt)?.get(selector.version);
-  if (known !== undefined) return known;
   const file = prompt.scan.versions.get(selector.version);
   const id = file === undefined ? undefined : prompt.id(file);
   const blob = id === undefined ? undefined : session.blobs.peek(id);
   if (file === undefined || id === undefined || blob?.text === undefined) return undefined;
-  const fresh = heldAnswer(storedVersion(name, selector.version, file, id, blob));
-  const ofPrompt = answers.get(prompt) ?? new Map<Version, ReadAnswer>();
-  answers.set(prompt, ofPrompt.set(selector.version, fresh));
-  return fresh;
+  return held(name, selector.version, file, id, blob);
 }

@@ -46,19 +46,21 @@ export async function checkGithub(session: Session, op: Operation | undefined): 
     const { commit } = await session.current();
     return { ok: true, detail: `${await session.branch()} is at ${commit.slice(0, 12)}` };
   });
-  await look("write", async () => {
-    if (mayPush === false) return { ok: false, detail: "the token may read, not write; it needs contents: write" };
-    // A blob that nothing points at: it proves the right, and changes nothing.
-    await client.send({
-      method: "POST",
-      path: `${repoPath}/git/blobs`,
-      operation: "writing a blob",
-      body: { content: "prompt-registry check\n", encoding: "utf-8" },
-      signal,
+  const mayTry = op?.probe !== false;
+  if (mayTry)
+    await look("write", async () => {
+      if (mayPush === false) return { ok: false, detail: "the token may read, not write; it needs contents: write" };
+      // A blob that nothing points at: it proves the right, and changes nothing.
+      await client.send({
+        method: "POST",
+        path: `${repoPath}/git/blobs`,
+        operation: "writing a blob",
+        body: { content: "prompt-registry check\n", encoding: "utf-8" },
+        signal,
+      });
+      return { ok: true, detail: "the token may write" };
     });
-    return { ok: true, detail: "the token may write" };
-  });
-  if (hasBranch) await look("rules", () => rules(session, signal));
+  if (hasBranch && mayTry) await look("rules", () => rules(session, signal));
   await look("limits", async () => {
     const reply = await client.send({
       method: "GET",

@@ -44,14 +44,17 @@ export async function directories(
   const target = "name target { oid ... on Commit { tree { oid } } }";
   const named =
     branch === undefined ? `head: defaultBranchRef { ${target} }` : `head: ref(qualifiedName: $ref) { ${target} }`;
-  const head = commit !== undefined ? "" : named;
-  const ref = commit === undefined && branch !== undefined ? ", $ref: String!" : "";
+  // Of a commit that is not known there every expression is null, as if nothing were in it.
+  const head = commit === undefined ? named : "at: object(oid: $commit) { oid }";
+  const ref = commit !== undefined ? ", $commit: GitObjectID!" : branch !== undefined ? ", $ref: String!" : "";
   const query = `query($owner: String!, $repo: String!${ref}${declared}) { repository(owner: $owner, name: $repo) {\n${head}\n${folders}\n} }`;
-  const variables = { owner, repo, ...paths, ...(ref === "" ? {} : { ref: `refs/heads/${branch}` }) };
+  const told = commit !== undefined ? { commit } : branch !== undefined ? { ref: `refs/heads/${branch}` } : {};
+  const variables = { owner, repo, ...paths, ...told };
   const reply = await client.tryGraphql(query, variables, "reading prompts");
   const repository = reply?.data.repository as Record<string, unknown> | null | undefined;
   if (reply === undefined || reply.errors.length > 0 || repository === null || repository === undefined)
     return undefined;
+  if (commit !== undefined && (repository.at as { oid?: string } | null)?.oid !== commit) return undefined;
   const prompts = new Map<PromptName, PromptFiles | undefined>();
   for (const [i, name] of names.entries()) {
     const folder = repository[`p${i}`] as { entries?: readonly Entry[] } | null | undefined;
@@ -61,10 +64,10 @@ export async function directories(
     prompts.set(name, files.size === 0 ? undefined : new PromptFiles(name, files));
   }
   if (commit !== undefined) return { prompts, head: undefined };
-  const told = repository.head as { name?: string; target?: { oid?: string; tree?: { oid?: string } } } | null;
-  const [oid, tree] = [told?.target?.oid, told?.target?.tree?.oid];
-  if (!isObjectId(oid) || !isObjectId(tree) || typeof told?.name !== "string") return undefined;
-  return { prompts, head: { branch: branch ?? told.name, commit: oid, tree } };
+  const tip = repository.head as { name?: string; target?: { oid?: string; tree?: { oid?: string } } } | null;
+  const [oid, tree] = [tip?.target?.oid, tip?.target?.tree?.oid];
+  if (!isObjectId(oid) || !isObjectId(tree) || typeof tip?.name !== "string") return undefined;
+  return { prompts, head: { branch: branch ?? tip.name, commit: oid, tree } };
 }
 
 function take(entry: Entry, files: Map<string, string>, blobs: Blobs): void {

@@ -128,6 +128,12 @@ export function refusal(reply: Reply, what: What, now = Date.now()): RegistryErr
   return new RegistryError("INTERNAL", `${location}: ${operation} got status ${status}${text}`, context);
 }
 
+/** Octokit's errors carry the whole request, with its headers and the texts in its body; none of that is to be logged. */
+function bare(cause: unknown): unknown {
+  if (!(cause instanceof Error) || !("request" in cause)) return cause;
+  return cause.cause instanceof Error ? cause.cause : new Error(cause.message);
+}
+
 /** The error for a call without an answer, or with one that was cut. */
 export function broken(problem: string, what: What, cause?: unknown): RegistryError {
   const { operation, location, mutates } = what;
@@ -137,7 +143,7 @@ export function broken(problem: string, what: What, cause?: unknown): RegistryEr
     location,
     operation,
     outcome: mutates ? "unknown" : "temporary",
-    cause,
+    cause: bare(cause),
   });
 }
 
@@ -162,7 +168,7 @@ export function asFailure(error: unknown, operation: string, location: string): 
       backend: "github",
       location,
       operation,
-      cause: error,
+      cause: bare(error),
     },
   );
 }

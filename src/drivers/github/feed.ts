@@ -1,7 +1,8 @@
 import type { ChangeEvent, Cursor, Page } from "../../driver.ts";
 import { RegistryError } from "../../errors.ts";
 import { badCursor } from "../../history.ts";
-import { isName, type PromptName } from "../../names.ts";
+import type { PromptName } from "../../names.ts";
+import { broken, messageOf } from "./failure.ts";
 import type { Session } from "./session.ts";
 import { promptsOf, type Snapshot } from "./snapshot.ts";
 import { readTree } from "./tree.ts";
@@ -11,7 +12,8 @@ interface Position {
   readonly from: string;
   /** The commit that the page before was about, where it did not tell all. */
   readonly to: string | undefined;
-  readonly after: string;
+  /** How many of the names, in order, were told: what differs between two commits never changes. */
+  readonly told: number;
 }
 
 /** Differences between two commits never change, and pages of one ask for them again. */
@@ -31,13 +33,13 @@ export class Feed {
 
   async changes(query: { readonly cursor?: Cursor; readonly limit: number }): Promise<Page<ChangeEvent>> {
     const from = query.cursor === undefined ? undefined : decode(query.cursor);
-    if (from?.to !== undefined) return await this.#page(from.from, from.to, from.after, query.limit);
+    if (from?.to !== undefined) return await this.#page(from.from, from.to, from.told, query.limit);
     const snapshot = await this.#session.current();
     if (from === undefined || from.from === snapshot.commit) return { items: [], cursor: snapshot.commit };
-    return await this.#page(from.from, snapshot.commit, "", query.limit);
+    return await this.#page(from.from, snapshot.commit, 0, query.limit);
   }
 
-  async #page(from: string, to: string, after: string, limit: number): Promise<Page<ChangeEvent>> {
+  async #page(from: string, to: string, told: number, limit: number): Promise<Page<ChangeEvent>> {
     const key = `${from}...${to}`;
     let names = this.#differences.get(key);
     if (names === undefined) {
@@ -46,10 +48,10 @@ export class Feed {
       this.#differences.set(key, names);
       names.catch(() => this.#differences.delete(key));
     }
-    const left = (await names).filter((name) => name > after);
-    const items = left.slice(0, limit).map((name) => ({ name }));
-    const last = items.at(-1);
-    return { items, cursor: last !== undefined && left.length > items.length ? `${from}:${to}:${last.name}` : to };
+    const all = await names;
+    const end = told + limit;
+    const items = all.slice(told, end).map((name) => ({ name }));
+    return { items, cursor: all.length > end ? `${from}:${to}:${end}` : to };
   }
 
   async #between(from: string, to: string): Promise<readonly PromptName[]> {
@@ -79,6 +81,11 @@ export class Feed {
       accept: [404, 422],
     });
     if (there.status >= 400) {
+      // On the branch it was, so a replica that lags does not know it yet.
+      if (this.#session.hasSeen(commit) || messageOf(there.data) === undefined) {
+        const what = { operation: "reading the feed", location: client.settings.location, mutates: false };
+        throw broken("found no such commit yet", what);
+      }
       throw new RegistryError(
         "HISTORY_REWRITTEN",
         `${client.settings.location}: the feed's cursor is a commit that is gone; start again without a cursor`,
@@ -90,8 +97,8 @@ export class Feed {
 }
 
 function decode(cursor: Cursor): Position {
-  const match = /^([0-9a-f]{40,64})(?::([0-9a-f]{40,64}):([a-z0-9._/-]{1,200}))?$/.exec(cursor);
-  const [, from, to, after = ""] = match ?? [];
-  if (from === undefined || (to !== undefined && !isName(after))) throw badCursor(cursor);
-  return { from, to, after };
+  const match = /^([0-9a-f]{40,64})(?::([0-9a-f]{40,64}):(\d{1,9}))?$/.exec(cursor);
+  const [, from, to, told = "0"] = match ?? [];
+  if (from === undefined) throw badCursor(cursor);
+  return { from, to, told: Number(told) };
 }

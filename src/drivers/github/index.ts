@@ -17,6 +17,15 @@ import type { PromptFiles, Snapshot } from "./snapshot.ts";
 import { States } from "./state.ts";
 import { Writer } from "./writer.ts";
 
+export { type GithubAppOptions, type GithubAuth, type GithubAuthOptions, githubAuth } from "../../github/auth.ts";
+export type { GithubGrant } from "../../github/grant.ts";
+export {
+  createGitHubWebFlow,
+  type GithubWebFlow,
+  type GithubWebFlowOptions,
+  type PendingLogin,
+  type PendingLogins,
+} from "../../github/web.ts";
 export type { GithubOptions, GithubWrites } from "./options.ts";
 
 /** What the contract does not cover. */

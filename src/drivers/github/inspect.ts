@@ -1,4 +1,4 @@
-import { canonicalSeal, openStored } from "../../document.ts";
+import { canonicalSeal, type Digest, openStored } from "../../document.ts";
 import type { Finding, FindingKind, HistoryEntry, RepairPlan, RepairReport } from "../../driver.ts";
 import { isRegistryError } from "../../errors.ts";
 import { encodeHead } from "../../head.ts";
@@ -6,6 +6,7 @@ import type { Label, PromptName } from "../../names.ts";
 import { labelTarget } from "../../rules/latest.ts";
 import type { Version } from "../../semver.ts";
 import { entryOf, HEAD_FILE, LATEST_FILE, labelFile, versionFile } from "../fs/layout.ts";
+import { digestOf, headText } from "./digests.ts";
 import type { Edit, Work } from "./plan.ts";
 import type { Session } from "./session.ts";
 import type { PromptFiles, Snapshot } from "./snapshot.ts";
@@ -72,7 +73,7 @@ async function* inspectPrompt(
   yield* inspectHead(state);
   yield* inspectLinks(states, state, plan, work);
   // Adopting a link writes the hint too.
-  if (work.prompt(prompt.name).id(HEAD_FILE) === prompt.id(HEAD_FILE)) yield* inspectHint(state);
+  if (work.prompt(prompt.name).id(HEAD_FILE) === prompt.id(HEAD_FILE)) yield* inspectHint(states, state, plan);
 }
 
 function pathOf({ name }: { readonly name: PromptName }, file: string): string {
@@ -226,19 +227,26 @@ async function adopt(
   };
   const next = { ...head, labels: { ...head.labels, [label]: to }, updatedAt, generation: generation + 1 };
   const history = [...(await states.entries(state)), entry];
-  const { latest } = state.state;
-  const record = { name: found.prompt.name, head: next, history, ...(latest === undefined ? {} : { latest }) };
-  return new Map([[HEAD_FILE, write(encodeHead(record))]]);
+  const { digests = {} } = state.loaded.json ?? {};
+  const text = await headText(states, state, { name: found.prompt.name, head: next, history, digests }, plan);
+  return new Map([[HEAD_FILE, write(text)]]);
 }
 
-function* inspectHint({ loaded, state, prompt }: PromptState): Generator<Found> {
+async function* inspectHint(states: States, found: PromptState, plan: RepairPlan): AsyncGenerator<Found> {
+  const { loaded, state, prompt, versions } = found;
   const { json, source } = loaded;
-  if (json === undefined || source === "chain" || json.latest === state.latest) return;
-  const { latest: _, ...record } = json;
-  const text = encodeHead({ ...record, ...(state.latest === undefined ? {} : { latest: state.latest }) });
-  const detail = `its latest is ${json.latest ?? "missing"}, and not ${state.latest ?? "none"}`;
+  if (json === undefined || source === "chain") return;
+  const wrong: string[] = [];
+  for (const [version, digest] of Object.entries(json.digests ?? {}) as [Version, Digest][]) {
+    const real = versions.has(version) ? await digestOf(states, prompt, version) : undefined;
+    if (real !== undefined && real !== digest) wrong.push(`the digest of ${version} is not that of its file`);
+  }
+  if (json.latest !== state.latest)
+    wrong.push(`its latest is ${json.latest ?? "missing"}, and not ${state.latest ?? "none"}`);
+  if (wrong.length === 0) return;
+  const text = await headText(states, found, { ...json, digests: {} }, plan);
   yield {
-    finding: { kind: "projection", path: pathOf(prompt, HEAD_FILE), detail },
+    finding: { kind: "projection", path: pathOf(prompt, HEAD_FILE), detail: wrong.join("; ") },
     edits: new Map([[HEAD_FILE, write(text)]]),
   };
 }

@@ -6,6 +6,7 @@ import type { Label, PromptName } from "../../names.ts";
 import { labelTarget } from "../../rules/latest.ts";
 import type { Version } from "../../semver.ts";
 import { HEAD_FILE, LATEST_FILE, labelFile, removedMark, versionFile } from "../fs/layout.ts";
+import { headText, type Writing } from "./digests.ts";
 import { blobId } from "./objects.ts";
 import type { GithubSettings } from "./options.ts";
 import { PromptFiles, type Snapshot } from "./snapshot.ts";
@@ -54,7 +55,7 @@ export class Work {
     for (const change of commit.changes) {
       const mark = this.#undo.length;
       try {
-        outcomes.push(await applyChange(this, change));
+        outcomes.push(await applyChange(this, change, commit));
       } catch (error) {
         if (!isRegistryError(error)) throw error;
         this.#takeBack(mark);
@@ -70,13 +71,11 @@ export class Work {
     for (let undo = this.#undo.length; undo > mark; undo--) this.#undo.pop()?.();
   }
 
-  #set<K, V>(map: Map<K, V>, key: K, value: V): void {
+  #set<K, V>(map: Map<K, V>, key: K, value: V | undefined): void {
+    const put = (what: V | undefined) => (what === undefined ? map.delete(key) : map.set(key, what));
     const before = map.get(key);
-    this.#undo.push(() => {
-      if (before === undefined) map.delete(key);
-      else map.set(key, before);
-    });
-    map.set(key, value);
+    this.#undo.push(() => put(before));
+    put(value);
   }
 
   /** Writes files of a prompt; `undefined` takes one away. */
@@ -87,7 +86,12 @@ export class Work {
       const id = bytes === undefined ? undefined : blobId(bytes, this.snapshot.commit);
       if (id !== undefined && edit.text !== undefined) this.states.blobs.put(id, { text: edit.text });
       changed.set(file, id);
-      this.#set(this.edits, `${this.settings.root}${prompt.name}/${file}`, { ...edit, id });
+      const path = `${this.settings.root}${prompt.name}/${file}`;
+      // A file that a change before wrote for good is more than a projection, whoever shows something in it.
+      const shown = edit.shown && this.edits.get(path)?.shown !== false;
+      // What came and goes again by one commit never was: GitHub refuses to remove what is not there.
+      const isNothing = id === undefined && this.snapshot.prompt(prompt.name)?.id(file) === undefined;
+      this.#set(this.edits, path, isNothing ? undefined : { ...edit, id, shown });
     }
     const next = prompt.with(changed);
     this.#set(this.#prompts, prompt.name, next);
@@ -119,7 +123,7 @@ function checkSizes({ name, add = [], remove = [], restore = [] }: Change): void
   }
 }
 
-async function applyChange(work: Work, change: Change): Promise<Outcome> {
+async function applyChange(work: Work, change: Change, commit: Writing): Promise<Outcome> {
   checkSizes(change);
   const { states } = work;
   const { name, guard, head, add = [], restore = [], remove = [] } = change;
@@ -136,13 +140,14 @@ async function applyChange(work: Work, change: Change): Promise<Outcome> {
   for (const document of remove) await entomb(states, prompt, document, change, before, files);
   if (head !== undefined) checkProtected(work.settings, name, before.state.head, head.next);
   if (head !== undefined || guard !== undefined) {
-    const { generation: _, ...kept } = before.loaded.raw;
+    // Without a head the links are what there is, and from now on the head is.
+    const { generation: _, ...kept } = before.loaded.source === "none" ? before.state.head : before.loaded.raw;
     const next = { ...(head?.next ?? kept), generation: before.loaded.generation + 1 };
     const history = [...(await states.entries(before)), ...(head?.entries ?? [])];
     files.set(HEAD_FILE, file(encodeHead({ name, head: next, history })));
   }
   if (files.size === 0) return { status: "done", head: before.state };
-  return { status: "done", head: await show(work, before, work.write(prompt, files)) };
+  return { status: "done", head: await show(work, before, work.write(prompt, files), commit) };
 }
 
 /** @throws RegistryError FORBIDDEN for a label that moves by pull request only */
@@ -205,7 +210,7 @@ async function entomb(
 }
 
 /** Brings `latest.md`, the links of labels that moved, and the hint in `latest.json` to what is so now. */
-async function show(work: Work, before: PromptState, prompt: PromptFiles): Promise<HeadState> {
+async function show(work: Work, before: PromptState, prompt: PromptFiles, commit: Writing): Promise<HeadState> {
   const { states, settings } = work;
   const after = await states.of(prompt);
   const files = new Map<string, Omit<Edit, "id">>();
@@ -217,10 +222,11 @@ async function show(work: Work, before: PromptState, prompt: PromptFiles): Promi
   }
   const { json } = after.loaded;
   const { latest } = after.state;
-  if (json !== undefined && json.latest !== latest) {
-    const { latest: _, ...record } = json;
-    const text = encodeHead({ ...record, ...(latest === undefined ? {} : { latest }) });
-    files.set(HEAD_FILE, { ...file(text), shown: prompt.id(HEAD_FILE) === before.prompt.id(HEAD_FILE) });
+  const isNew = prompt.id(HEAD_FILE) !== before.prompt.id(HEAD_FILE);
+  if (json !== undefined && (isNew || json.latest !== latest)) {
+    const digests = json.digests ?? before.loaded.json?.digests ?? {};
+    const text = await headText(states, after, { ...json, digests }, commit);
+    files.set(HEAD_FILE, { ...file(text), shown: !isNew });
   }
   if (files.size === 0) return after.state;
   return (await states.of(work.write(prompt, files))).state;

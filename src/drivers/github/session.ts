@@ -4,6 +4,7 @@ import type { PromptName } from "../../names.ts";
 import type { Blobs } from "./blobs.ts";
 import { type Client, encodePath } from "./client.ts";
 import { directories } from "./cold.ts";
+import { type Comparison, comparePath, editsOf } from "./compare.ts";
 import { createBranch } from "./create.ts";
 import { broken, header, messageOf, type Reply } from "./failure.ts";
 import { isObjectId } from "./objects.ts";
@@ -18,8 +19,6 @@ export interface SeenCommit {
 
 /** From here on the whole tree is cheaper than one folder after the other. */
 const MAX_FOLDERS = 20;
-/** Most files that a comparison tells (https://docs.github.com/rest/commits/commits#compare-two-commits). */
-const MAX_COMPARED = 300;
 const MAX_SEEN = 1000;
 /** States of before that are kept for the feed, where they are not too large. */
 const MAX_PAST = 50;
@@ -37,8 +36,12 @@ export class Session {
   validatedAt = 0;
   /** The newest commits that were seen, oldest first. */
   readonly log: SeenCommit[] = [];
+  /** How often commits came that are not in it, since there were too many at once. */
+  gaps = 0;
   #branch: string | undefined;
   #heads = new Set<string>();
+  /** Prompts of the first look, of which nothing proves that they are of the commit that was told beside them. */
+  #unproven = new Set<PromptName>();
   readonly #past = new Map<string, Snapshot>();
   #etag: { readonly tag: string; readonly commit: string } | undefined;
   #behindSince: number | undefined;
@@ -121,9 +124,18 @@ export class Session {
   }
 
   #behind(snapshot: Snapshot, commit: string): Snapshot {
-    this.#behindSince ??= Date.now();
-    if (Date.now() - this.#behindSince <= this.client.settings.maxLag) return snapshot;
+    if (this.#mayLag()) return snapshot;
     throw this.#rewrote(`went back to ${commit.slice(0, 12)}`);
+  }
+
+  /** Whether what was answered can still be a replica's that lags. */
+  #mayLag(): boolean {
+    this.#behindSince ??= Date.now();
+    return Date.now() - this.#behindSince <= this.client.settings.maxLag;
+  }
+
+  hasSeen(commit: string): boolean {
+    return this.#heads.has(commit);
   }
 
   #rewrote(how: string): RegistryError {
@@ -170,7 +182,9 @@ export class Session {
     if (this.snapshot !== undefined) {
       // A token that lost its access gets the same answer.
       if (reply.status === 404) await this.repository();
-      throw this.#rewrote("is gone");
+      if (!this.#mayLag()) throw this.#rewrote("is gone");
+      const what = { operation: "reading the branch", location: settings.location, mutates: false };
+      throw broken("found no such branch, though it was there", what);
     }
     if (settings.create) {
       if (reply.status === 404) await this.repository();
@@ -201,6 +215,10 @@ export class Session {
       reply = await this.client.send(send);
     }
     if (reply.status !== 404) return reply;
+    if (messageOf(reply.data) === undefined) {
+      const what = { operation: "reading the repository", location: settings.location, mutates: false };
+      throw broken(`got status ${reply.status} from something that is not GitHub`, what);
+    }
     const hasToken = this.client.auth === undefined || (await this.client.auth.token()) !== undefined;
     const why = hasToken
       ? "for this token; check the name, and that the token may read it"
@@ -212,19 +230,22 @@ export class Session {
   async #compare(snapshot: Snapshot, commit: string): Promise<Snapshot> {
     const { repoPath, settings } = this.client;
     const operation = "comparing commits";
-    const path = `${repoPath}/compare/${snapshot.commit}...${commit}`;
+    const path = comparePath(repoPath, snapshot.commit, commit);
     const reply = await this.client.send({ method: "GET", path, operation, accept: [404] });
     if (reply.status === 404) {
-      const there = await this.client.send({
-        method: "GET",
-        path: `${repoPath}/git/commits/${commit}`,
+      const said = messageOf(reply.data);
+      if (said !== undefined && /no common ancestor/i.test(said))
+        throw this.#rewrote(`was set to ${commit.slice(0, 12)}`);
+      // One of the two is not known there: our own last commit, or, where another replica was asked, the newer one.
+      if (said !== undefined) return this.#behind(this.snapshot ?? snapshot, commit);
+      throw broken("got status 404 from something that is not GitHub", {
         operation,
-        accept: [404],
+        location: settings.location,
+        mutates: false,
       });
-      if (there.status !== 404) throw this.#rewrote(`was set to ${commit.slice(0, 12)}`);
-      throw broken("found no such commit yet", { operation, location: settings.location, mutates: false });
     }
-    const { status, commits, files, total_commits: total } = reply.data as Comparison;
+    const comparison = reply.data as Comparison;
+    const { status, commits: list = [], total_commits: total = list.length } = comparison;
     const base = this.snapshot ?? snapshot;
     // Meanwhile a commit of our own went beyond it.
     if (base.commit !== snapshot.commit) return base;
@@ -233,12 +254,12 @@ export class Session {
       return this.#behind(base, commit);
     }
     if (status !== "ahead") throw this.#rewrote(`was set to ${commit.slice(0, 12)}`);
-    const list = commits ?? [];
+    if (total > list.length) this.gaps++;
     this.remember(list.map(({ sha, commit: { message } }) => ({ id: sha, message })));
     const last = list.find(({ sha }) => sha === commit)?.commit.tree?.sha;
-    const isWhole = files !== undefined && files.length < MAX_COMPARED && (total ?? 0) <= 250;
-    if (!isWhole) return this.#accept(new Snapshot(commit, last, false, new Map()));
-    return this.#accept(base.after(commit, last, settings.root, pathEdits(files)));
+    const edits = editsOf(comparison, settings.root);
+    if (edits === undefined) return this.#accept(new Snapshot(commit, last, false, new Map()));
+    return this.#accept(base.after(commit, last, settings.root, edits));
   }
 
   remember(commits: readonly SeenCommit[]): void {
@@ -285,12 +306,23 @@ export class Session {
     return await this.whole(snapshot);
   }
 
+  /** The same, for writing on it: what is not known to be of this very commit is read again. */
+  async proven(snapshot: Snapshot, names: readonly PromptName[]): Promise<Snapshot> {
+    if (snapshot.complete || !names.some((name) => this.#unproven.has(name))) return await this.with(snapshot, names);
+    const { commit, tree } = snapshot;
+    const sure = [...snapshot.prompts].filter(([name]) => !this.#unproven.has(name));
+    const found = await this.with(new Snapshot(commit, tree, false, new Map(sure)), names);
+    for (const name of names) this.#unproven.delete(name);
+    return found;
+  }
+
   /** The first look, by one query that brings the prompts along; `undefined` where that can't be. */
   async cold(names: readonly PromptName[]): Promise<Snapshot | undefined> {
     if (this.snapshot !== undefined || this.#running !== undefined || names.length > MAX_FOLDERS) return undefined;
     const found = await directories(this.client, this.blobs, names, undefined, this.#branch);
     if (found?.head === undefined || this.snapshot !== undefined) return undefined;
     this.#branch ??= found.head.branch;
+    for (const name of names) this.#unproven.add(name);
     return this.#accept(new Snapshot(found.head.commit, found.head.tree, false, found.prompts));
   }
 
@@ -300,32 +332,6 @@ export class Session {
       else if (!this.snapshot.complete) this.snapshot = more;
     }
     return more;
-  }
-}
-
-interface Comparison {
-  readonly status?: string;
-  readonly total_commits?: number;
-  readonly commits?: readonly {
-    readonly sha: string;
-    readonly commit: { readonly message: string; readonly tree?: { readonly sha: string } };
-  }[];
-  readonly files?: readonly ComparedFile[];
-}
-
-interface ComparedFile {
-  readonly filename: string;
-  readonly status: string;
-  readonly sha: string | null;
-  readonly previous_filename?: string;
-}
-
-function* pathEdits(files: readonly ComparedFile[]): Generator<PathEdit> {
-  for (const { status, previous_filename: previous } of files) {
-    if (status === "renamed" && previous !== undefined) yield { path: previous, id: undefined };
-  }
-  for (const { filename, status, sha } of files) {
-    yield { path: filename, id: status === "removed" || sha === null ? undefined : sha };
   }
 }
 

@@ -21,6 +21,14 @@ async function fetchTree(client: Client, id: string, recursive: boolean): Promis
   return { sha, entries: tree as TreeEntry[], truncated: truncated === true };
 }
 
+/** One folder alone. What is cut then can't be had in smaller parts, and must not pass for all there is. */
+async function fetchFolder(client: Client, id: string): Promise<Tree> {
+  const folder = await fetchTree(client, id, false);
+  if (!folder.truncated) return folder;
+  const what = { operation: "reading the tree", location: client.settings.location, mutates: false };
+  throw broken("got a part of one folder only, which has more entries than GitHub lists", what);
+}
+
 /**
  * Everything below `root` at a commit: one call, or, where that is too much for one reply (100,000 entries or 7 MB), one
  * for each folder that is small enough.
@@ -34,10 +42,10 @@ export async function readTree(
   const tree = whole.sha === commit ? undefined : whole.sha;
   if (!whole.truncated) return { entries: whole.entries, tree };
   const entries: TreeEntry[] = [];
-  let folder: Tree | undefined = await fetchTree(client, commit, false);
+  let folder: Tree | undefined = await fetchFolder(client, commit);
   for (const part of root.split("/").filter((p) => p !== "")) {
     const next: TreeEntry | undefined = folder?.entries.find((e) => e.type === "tree" && e.path === part);
-    folder = next === undefined ? undefined : await fetchTree(client, next.sha, false);
+    folder = next === undefined ? undefined : await fetchFolder(client, next.sha);
   }
   if (folder !== undefined) await walk(client, folder, root, entries);
   return { entries, tree };
@@ -51,6 +59,6 @@ async function walk(client: Client, folder: Tree, prefix: string, entries: TreeE
     const at = `${prefix}${entry.path}/`;
     const all = await fetchTree(client, entry.sha, true);
     if (!all.truncated) entries.push(...all.entries.map((e) => below(e, at)));
-    else await walk(client, await fetchTree(client, entry.sha, false), at, entries);
+    else await walk(client, await fetchFolder(client, entry.sha), at, entries);
   }
 }

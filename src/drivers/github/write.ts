@@ -101,7 +101,11 @@ function refused(client: Client, reply: Reply): Written {
   const what = { operation: "moving the branch", location: client.settings.location, mutates: true };
   const said = messageOf(reply.data);
   if (said === undefined) throw broken(`got status ${reply.status} from something that is not GitHub`, what);
-  if (reply.status === 409 || /fast.?forward|reference (?:does not|cannot be)|is at .* but expected/i.test(said)) {
+  const isRule = /rule violation|protected branch|through a pull request/i.test(said);
+  if (
+    !isRule &&
+    (reply.status === 409 || /fast.?forward|reference (?:does not|cannot be)|is at .* but expected/i.test(said))
+  ) {
     return { status: "moved" };
   }
   // Rules of the branch: the same will be refused again.
@@ -192,12 +196,15 @@ async function byMutation(
   }
   // The author is whoever the token belongs to; who wrote it stands in a line of its own.
   const credit = author === undefined ? "" : `Prompt-Registry-Author: ${author.name}\n`;
+  // Beside the trailers, which are the last paragraph.
+  const last = body.lastIndexOf("\n\n");
+  const trailers = last < 0 ? 0 : last + 2;
   const input = {
     branch: { repositoryNameWithOwner: `${owner}/${repo}`, branchName: branch },
     expectedHeadOid: snapshot.commit,
     message: {
       headline: subject,
-      body: credit === "" ? body : body.replace(/(?:[^\n]+\n?)+$/, (last) => credit + last),
+      body: body.slice(0, trailers) + credit + body.slice(trailers),
     },
     fileChanges: { additions, deletions },
   };

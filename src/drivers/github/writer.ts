@@ -2,13 +2,11 @@ import { setTimeout as sleep } from "node:timers/promises";
 import type { Commit, Operation, Outcome } from "../../driver.ts";
 import { abortError, RegistryError } from "../../errors.ts";
 import { asFailure } from "./failure.ts";
+import { type Plan, planGroup, refused } from "./group.ts";
 import { laneOf } from "./lane.ts";
-import { describe } from "./message.ts";
-import { POINTER_PENDING, Work } from "./plan.ts";
 import type { Session } from "./session.ts";
-import { placeOf, type Snapshot } from "./snapshot.ts";
 import type { States } from "./state.ts";
-import { MAX_TREE_FILES, type Written, writeCommit } from "./write.ts";
+import { type Written, writeCommit } from "./write.ts";
 
 /** Tries at a branch that others write to, within this time. */
 const MAX_TRIES = 40;
@@ -19,6 +17,8 @@ const MAX_DOUBTS = 4;
 /** What one Git commit takes of those that wait. */
 const MAX_MERGED_CHANGES = 1000;
 const MAX_MERGED_BYTES = 8_000_000;
+/** Refused so often one after the other, it is not what is in them that is refused. */
+const MAX_REFUSALS = 5;
 
 /** How long an aborted commit that is on its way may take to say what became of it. */
 const GRACE_MS = 2000;
@@ -27,6 +27,8 @@ interface Waiting {
   readonly commit: Commit;
   readonly bytes: number;
   started: boolean;
+  /** With others it was refused; alone it may pass, or is refused for what is in it. */
+  alone: boolean;
   aborted: RegistryError | undefined;
   readonly resolve: (outcomes: readonly Outcome[]) => void;
   readonly reject: (error: RegistryError) => void;
@@ -38,6 +40,7 @@ export class Writer {
   readonly #states: States;
   #waiting: Waiting[] = [];
   #flushing: Promise<void> | undefined;
+  #refusals = 0;
 
   constructor(session: Session, states: States) {
     this.#session = session;
@@ -52,6 +55,7 @@ export class Writer {
         commit,
         bytes: sizeOf(commit),
         started: false,
+        alone: false,
         aborted: undefined,
         resolve: (outcomes) => {
           end();
@@ -100,6 +104,7 @@ export class Writer {
 
   async #flush(): Promise<void> {
     const { client } = this.#session;
+    this.#refusals = 0;
     try {
       // Commits that were made in the same turn belong together.
       await undefined;
@@ -125,6 +130,8 @@ export class Writer {
     let changes = 0;
     let bytes = 0;
     for (const one of this.#waiting) {
+      const isAlone = this.#refusals < MAX_REFUSALS && (one.alone || group[0]?.alone === true);
+      if (group.length > 0 && isAlone) break;
       changes += one.commit.changes.length;
       bytes += one.bytes;
       if (group.length > 0 && (changes > MAX_MERGED_CHANGES || bytes > MAX_MERGED_BYTES)) break;
@@ -141,7 +148,7 @@ export class Writer {
     const began = performance.now();
     /** Attempts that may have succeeded. */
     const sent = new Set<string>();
-    let doubt: { readonly error: RegistryError; readonly plan: Plan } | undefined;
+    let doubt: { readonly plan: Plan; readonly gaps: number } | undefined;
     let doubts = 0;
     const stop = () => {
       if (doubt === undefined && group.every(({ aborted }) => aborted !== undefined)) throw new Abandoned();
@@ -155,7 +162,11 @@ export class Writer {
           settle(group, doubt.plan.outcomes);
           return;
         }
-        plan = await this.#plan(await this.#known(snapshot, group), group);
+        // More commits came than were told, and ours may be one of those.
+        if (doubt !== undefined && session.gaps !== doubt.gaps) throw this.#busy();
+        const commits = group.map(({ commit }) => commit);
+        const names = commits.flatMap(({ changes }) => changes.map(({ name }) => name));
+        plan = await planGroup(session, this.#states, await session.proven(snapshot, names), commits);
       } catch (error) {
         throw doubt === undefined ? error : unknown(asFailure(error, "commit", session.client.settings.location));
       }
@@ -177,14 +188,16 @@ export class Writer {
         wrote();
         const error = asFailure(thrown, "commit", session.client.settings.location);
         if (error.outcome !== "unknown" || ++doubts >= MAX_DOUBTS) {
-          this.#refuse(plan, group, doubt === undefined ? error : unknown(error));
+          if (doubt === undefined && error.code === "FORBIDDEN" && this.#separate(group)) return;
+          await this.#refuse(plan, group, doubt === undefined ? error : unknown(error));
           return;
         }
-        doubt = { error, plan };
-        await pause(attempt);
+        doubt = { plan, gaps: session.gaps };
+        await this.#pause(attempt);
         continue;
       }
       if (written.status === "written") {
+        this.#refusals = 0;
         const edits = [...work.edits].map(([path, { id }]) => ({ path, id }));
         const message = `${text.subject}\n\n${text.body}`;
         session.advance(work.snapshot, { id: written.commit, message }, written.tree, edits);
@@ -192,56 +205,45 @@ export class Writer {
         return;
       }
       if (attempt >= MAX_TRIES || performance.now() - began > MAX_MS) {
-        this.#refuse(plan, group, doubt === undefined ? this.#busy() : unknown(this.#busy()));
+        await this.#refuse(plan, group, doubt === undefined ? this.#busy() : unknown(this.#busy()));
         return;
       }
-      await pause(attempt);
+      await this.#pause(attempt);
     }
   }
 
-  async #known(snapshot: Snapshot, group: readonly Waiting[]): Promise<Snapshot> {
-    return await this.#session.with(
-      snapshot,
-      group.flatMap(({ commit }) => commit.changes.map(({ name }) => name)),
-    );
-  }
-
-  async #plan(snapshot: Snapshot, group: readonly Waiting[]): Promise<Plan> {
-    const { client } = this.#session;
-    await this.#prefetch(snapshot, group);
-    const work = new Work(snapshot, this.#states, client.settings);
-    let outcomes: Outcome[][] = [];
-    for (const { commit } of group) outcomes.push(await work.apply(commit));
-    if (work.edits.size > MAX_TREE_FILES) outcomes = dropShown(work, group, outcomes);
-    const text = describe(group.map(({ commit }, i) => ({ commit, outcomes: outcomes[i] as Outcome[] })));
-    return { work, outcomes, text };
-  }
-
-  /** What the plan is going to look at, together. */
-  async #prefetch(snapshot: Snapshot, group: readonly Waiting[]): Promise<void> {
-    const ids: string[] = [];
-    for (const { commit } of group) {
-      for (const { name, add = [], restore = [], remove = [] } of commit.changes) {
-        const prompt = snapshot.prompt(name);
-        if (prompt === undefined) continue;
-        ids.push(...this.#states.needs(prompt));
-        for (const { version } of [...add, ...restore, ...remove]) {
-          const file = prompt.scan.versions.get(version);
-          const id = file === undefined ? undefined : prompt.id(file);
-          if (id !== undefined) ids.push(id);
-        }
-      }
+  /**
+   * Rules look at what is in a commit (push protection does), so one of several may be the reason. They go back to the
+   * front of those that wait, one at a time.
+   *
+   * @returns whether they did
+   */
+  #separate(group: readonly Waiting[]): boolean {
+    if (group.length === 1 && group[0]?.alone === true) this.#refusals++;
+    if (group.length === 1 || this.#refusals >= MAX_REFUSALS) return false;
+    for (const one of group) {
+      one.alone = true;
+      one.started = false;
     }
-    if (ids.length > 0) await this.#states.blobs.load(ids, snapshot.commit);
+    this.#waiting.unshift(...group);
+    return true;
   }
 
   /** Changes of which nothing was to be written have their answer; the others have the error. */
-  #refuse({ outcomes }: Plan, group: readonly Waiting[], error: RegistryError): void {
+  async #refuse(plan: Plan, group: readonly Waiting[], error: RegistryError): Promise<void> {
+    const commits = group.map(({ commit }) => commit);
+    const told = await refused(plan, commits, error);
     for (const [i, one] of group.entries()) {
-      const own = outcomes[i] as Outcome[];
-      if (own.some((outcome) => outcome.status === "done")) one.reject(error);
+      const own = told[i];
+      if (own === undefined) one.reject(error);
       else one.resolve(own);
     }
+  }
+
+  /** GitHub's own pace, and full jitter, so that writers that met once do not meet again. */
+  async #pause(attempt: number): Promise<void> {
+    const { spacing } = this.#session.client.settings;
+    await sleep(spacing + Math.random() * Math.min(MAX_DELAY, 20 * 2 ** Math.min(attempt, 10)));
   }
 
   #busy(): RegistryError {
@@ -257,37 +259,8 @@ export class Writer {
 /** Everybody who waited for it went away before anything was done. */
 class Abandoned extends Error {}
 
-interface Plan {
-  readonly work: Work;
-  readonly outcomes: Outcome[][];
-  readonly text: ReturnType<typeof describe>;
-}
-
 function settle(group: readonly Waiting[], outcomes: readonly (readonly Outcome[])[]): void {
   for (const [i, one] of group.entries()) one.resolve(outcomes[i] as readonly Outcome[]);
-}
-
-/** Links and hints are left for later where they would take one more call. */
-function dropShown(work: Work, group: readonly Waiting[], outcomes: Outcome[][]): Outcome[][] {
-  const names = new Set<string>();
-  for (const [path, { shown }] of [...work.edits]) {
-    if (!shown) continue;
-    work.drop(path);
-    const place = placeOf(path, work.settings.root);
-    if (place !== undefined) names.add(place.name);
-  }
-  return outcomes.map((own, i) =>
-    own.map((outcome, n) => {
-      const name = group[i]?.commit.changes[n]?.name;
-      if (outcome.status !== "done" || name === undefined || !names.has(name)) return outcome;
-      return { ...outcome, warnings: POINTER_PENDING };
-    }),
-  );
-}
-
-/** Full jitter, so that writers that met once do not meet again. */
-async function pause(attempt: number): Promise<void> {
-  await sleep(Math.random() * Math.min(MAX_DELAY, 20 * 2 ** Math.min(attempt, 10)));
 }
 
 export function unknown(error: RegistryError): RegistryError {

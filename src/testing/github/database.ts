@@ -1,4 +1,4 @@
-import { mkdirSync, mkdtempSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, statfsSync, writeFileSync } from "node:fs";
 import { rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -17,6 +17,9 @@ import { GitConversation, line, type Parse } from "./process.ts";
 
 /** Kept in memory up to this size: the same trees and commits are read with every request. */
 const REMEMBERED_BYTES = 64 * 1024;
+
+/** Free in memory, for the files to be kept there. */
+const ENOUGH_BYTES = 2 ** 30;
 
 const batchReply: Parse<GitObject | undefined> = (buffer) => {
   const end = buffer.indexOf(10);
@@ -52,7 +55,7 @@ export class ObjectDatabase {
   #files = 0;
 
   constructor() {
-    this.root = mkdtempSync(join(tmpdir(), "github-fake-"));
+    this.root = mkdtempSync(join(folderOfTemps(), "github-fake-"));
     this.gitDir = join(this.root, "1", "repo.git");
     this.#scratch = join(this.root, "scratch");
     mkdirSync(this.#scratch);
@@ -104,6 +107,15 @@ export class ObjectDatabase {
     await Promise.all(all.map((conversation) => conversation.close()));
     await rm(this.root, { recursive: true, force: true, maxRetries: 3 });
   }
+}
+
+/** Each request writes some small files, which takes a disk longer than all the rest: memory where there is a lot of it. */
+function folderOfTemps(): string {
+  try {
+    const { bavail, bsize } = statfsSync("/dev/shm");
+    if (process.env.TMPDIR === undefined && bavail * bsize > ENOUGH_BYTES) return "/dev/shm";
+  } catch {}
+  return tmpdir();
 }
 
 /** The objects that one repository sees. */
