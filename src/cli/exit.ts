@@ -3,7 +3,10 @@ import type { ErrorCode } from "../errors.ts";
 /** What `--help` prints; part of the interface: a number never changes its meaning. */
 export const EXIT_CODES: readonly (readonly [number, string])[] = [
   [0, "done (also: there was nothing to do)"],
-  [1, "findings: verify, doctor or check found problems, import left files out, diff --exit-code saw a difference"],
+  [
+    1,
+    "findings: of verify, doctor, check, validate, audit verify, conformance, diff --exit-code; import left files out",
+  ],
   [2, "wrong usage, invalid input, or a deletion that was not confirmed"],
   [3, "no such prompt, version or label"],
   [4, "conflict: it exists with another text, or somebody else changed it"],

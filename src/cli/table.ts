@@ -135,6 +135,11 @@ export const COMMANDS: Readonly<Record<string, Entry>> = {
     summary: "Policies, set-up and cost of a bucket",
     load: () => import("./commands/s3.ts"),
   },
+  conformance: {
+    group: "Server",
+    summary: "Check that a server keeps the protocol",
+    load: () => import("./commands/conformance.ts"),
+  },
   login: {
     group: "Access",
     summary: "Log in to GitHub or a registry server",

@@ -24,10 +24,12 @@ const VARIABLES: Readonly<Record<string, readonly [setting: string, kind: Kind]>
 /** Read elsewhere: secrets, and settings of the tests. */
 const OTHER_VARIABLES: ReadonlySet<string> = new Set([
   "PROMPT_REGISTRY_TOKEN",
+  "PROMPT_REGISTRY_TOKEN_ORIGIN",
   "PROMPT_REGISTRY_GITHUB_CLIENT_ID",
   "PROMPT_REGISTRY_CORPUS",
   "PROMPT_REGISTRY_SERVER_KILLS",
   "PROMPT_REGISTRY_SOAK_MINUTES",
+  "PROMPT_REGISTRY_FUZZ_RUNS",
   "PROMPT_REGISTRY_DEMO_DIR",
   "PROMPT_REGISTRY_S3_FULL",
   "PROMPT_REGISTRY_GITHUB_FULL",
