@@ -73,7 +73,7 @@ const httpSchema = z.strictObject({
   backend: z.literal("http"),
   /** Where a prompt-registry server answers. */
   url: z.string().trim().min(1),
-  /** Default: `PROMPT_REGISTRY_TOKEN`, else what was stored for the server. */
+  /** Default: `PROMPT_REGISTRY_TOKEN` where it is for that origin, else what was stored for the server. */
   token: z.string().min(1).optional(),
 });
 

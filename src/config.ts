@@ -37,18 +37,24 @@ const FILES = ["prompt-registry.config.json", "prompt-registry.config.yaml", "pr
 
 type Backend = StorageConfig["backend"];
 type Of<B extends Backend> = Extract<StorageConfig, { readonly backend: B }>;
-type Openers = { readonly [B in Backend]: (config: Of<B>, cwd: string) => Promise<StorageDriver> };
+interface Beside {
+  readonly cwd: string;
+  /** Whether the token of the environment is for this storage; see `openRegistry`. */
+  readonly environmentToken: boolean;
+}
+type Openers = { readonly [B in Backend]: (config: Of<B>, beside: Beside) => Promise<StorageDriver> };
 
 /** One line a backend. Each loads its code, and its SDK, only when it is opened. */
 const BACKENDS: Openers = {
   memory: async () => (await import("./drivers/memory.ts")).memory(),
-  file: async (config, cwd) => (await import("./drivers/fs/index.ts")).fs(inFolder(config, cwd)),
-  sqlite: async (config, cwd) => (await import("./drivers/sql/index.ts")).sqlite(inFolder(config, cwd)),
+  file: async (config, { cwd }) => (await import("./drivers/fs/index.ts")).fs(inFolder(config, cwd)),
+  sqlite: async (config, { cwd }) => (await import("./drivers/sql/index.ts")).sqlite(inFolder(config, cwd)),
   postgres: async ({ backend: _, ...options }) => (await import("./drivers/sql/index.ts")).postgres(options),
-  snapshot: async (config, cwd) => (await import("./drivers/snapshot/index.ts")).snapshot(inFolder(config, cwd)),
-  http: async ({ backend: _, ...options }) => (await import("./drivers/http/index.ts")).http(options),
-  github: async (config, cwd) => (await import("./drivers/github/index.ts")).github(githubIn(config, cwd)),
-  s3: async ({ backend: _, conditionalWrites, ...options }, cwd) => {
+  snapshot: async (config, { cwd }) => (await import("./drivers/snapshot/index.ts")).snapshot(inFolder(config, cwd)),
+  http: async ({ backend: _, ...options }, { environmentToken }) =>
+    (await import("./drivers/http/index.ts")).http({ ...options, environmentToken }),
+  github: async (config, { cwd }) => (await import("./drivers/github/index.ts")).github(githubIn(config, cwd)),
+  s3: async ({ backend: _, conditionalWrites, ...options }, { cwd }) => {
     const { s3 } = await import("./drivers/s3/index.ts");
     return s3({
       ...options,
@@ -207,11 +213,12 @@ export async function createStorage(
   options: { readonly cwd?: string } = {},
 ): Promise<StorageDriver> {
   const { checkStorage } = await import("./config-schema.ts");
-  return openStorage(checkStorage({ ...config, backend }), options.cwd ?? process.cwd());
+  const beside = { cwd: options.cwd ?? process.cwd(), environmentToken: true };
+  return openStorage(checkStorage({ ...config, backend }), beside);
 }
 
-function openStorage<B extends Backend>(config: Of<B>, cwd: string): Promise<StorageDriver> {
-  return BACKENDS[config.backend as B](config, cwd);
+function openStorage<B extends Backend>(config: Of<B>, beside: Beside): Promise<StorageDriver> {
+  return BACKENDS[config.backend as B](config, beside);
 }
 
 /**
@@ -309,10 +316,17 @@ export interface OpenOptions extends LoadOptions, RegistryOptions {
   readonly defaultPolicy?: boolean;
   /** Put directly around every storage that is opened, below all layers: to count or to watch. Default: nothing. */
   readonly wrapStorage?: (driver: StorageDriver) => StorageDriver;
+  /**
+   * The one origin that `PROMPT_REGISTRY_TOKEN` is for, where `PROMPT_REGISTRY_TOKEN_ORIGIN` names none. Default: that of
+   * the main storage.
+   */
+  readonly tokenOrigin?: string;
 }
 
 /**
- * Opens a registry. Without arguments: from the environment, the configuration file, or the folder `.`.
+ * Opens a registry. Without arguments: from the environment, the configuration file, or the folder `.`. A token in
+ * `PROMPT_REGISTRY_TOKEN` is sent to one origin: the one in `PROMPT_REGISTRY_TOKEN_ORIGIN`, else that of the main storage;
+ * a mirror, fallback or route elsewhere needs a `token` of its own, or what `login` stored.
  *
  * @throws RegistryError CONFIG naming every problem at once
  * @example
@@ -325,8 +339,12 @@ export async function openRegistry(input: ConfigInput = {}, options: OpenOptions
   const { storage, author, policy, server: _, ...layers } = config;
   const cwd = options.cwd ?? process.cwd();
   const { wrapStorage = (driver: StorageDriver) => driver } = options;
-  const open = async (place: StorageConfig) => wrapStorage(await openStorage(place, cwd));
   const main = storage ?? parseLocation(DEFAULT_STORAGE);
+  const tokenOrigin = options.tokenOrigin ?? originOf(main);
+  const open = async (place: StorageConfig) => {
+    const environmentToken = tokenOrigin !== undefined && originOf(place) === tokenOrigin;
+    return wrapStorage(await openStorage(place, { cwd, environmentToken }));
+  };
   const isBare = Object.keys(layers).length === 0 && !isRemote(main);
   const driver = isBare
     ? await open(main)
@@ -337,6 +355,11 @@ export async function openRegistry(input: ConfigInput = {}, options: OpenOptions
     ...policyOf(policy ?? options.defaultPolicy ?? false),
     ...defined(options),
   });
+}
+
+/** Of a registry server; a location that is no URL is refused where it is opened. */
+export function originOf(place: StorageConfig): string | undefined {
+  return place.backend === "http" && URL.canParse(place.url) ? new URL(place.url).origin : undefined;
 }
 
 /** The code of the policy is loaded with the first publication: who only reads does not wait for it. */

@@ -34,6 +34,11 @@ export interface Operation {
    * the caller does not `peek` then. `false`: a remembered answer is as good. Absent: the layer decides. Drivers ignore it.
    */
   readonly fresh?: boolean;
+  /**
+   * For `check`. `false`: what is only tried by writing, or by many requests, is left out; figures are told all the same. A
+   * driver whose check is cheap ignores it.
+   */
+  readonly probe?: boolean;
 }
 
 /** A stored version: the text as it lies in the store. Whether it is sealed and undamaged is for the reader to check. */

@@ -1,5 +1,5 @@
 import { beforeEach, describe, expect, it } from "vitest";
-import type { Commit, Outcome, ReadAsk, StorageDriver } from "./driver.ts";
+import type { Change, Commit, Outcome, ReadAsk, StorageDriver } from "./driver.ts";
 import { memory } from "./drivers/memory.ts";
 import { RegistryError } from "./errors.ts";
 import type { PromptName } from "./names.ts";
@@ -259,12 +259,29 @@ describe("storePrompts", () => {
       read: async () => {
         throw new RegistryError("UNAVAILABLE", "gone");
       },
+      commit: async (commit: Commit) => {
+        const [first, ...others] = commit.changes;
+        const outcomes = await driver.commit({ ...commit, changes: [first as Change] });
+        return [...outcomes, ...others.map(() => ({ status: "conflict", added: false }))];
+      },
     });
     const results = await new PromptRegistry(failing).storePrompts([
       { name: "q", version: "1.0.0", text: "new" },
-      { name: "p", version: "1.0.0", text: "text of 1.0.0" },
+      { name: "p", version: "1.1.0", text: "text of 1.1.0" },
     ]);
     expect(results).toMatchObject([{ status: "created" }, { status: "failed", error: { code: "UNAVAILABLE" } }]);
+  });
+
+  it("takes what an outcome says of a taken version, so that who can't read it can publish it again", async () => {
+    await publish("1.0.0");
+    const blind: StorageDriver = Object.assign(Object.create(driver), {
+      read: async () => {
+        throw new RegistryError("FORBIDDEN", "no right to read");
+      },
+    });
+    const again = (text: string) => new PromptRegistry(blind).storePrompt({ name: "p", version: "1.0.0", text });
+    expect(await again("text of 1.0.0")).toMatchObject({ status: "unchanged", ref: "p@1.0.0" });
+    await expect(again("other")).rejects.toMatchObject({ code: "ALREADY_EXISTS" });
   });
 
   it("throws when one cause kept everything from being stored", async () => {

@@ -39,7 +39,12 @@ const STAGES: readonly Stage[] = [
   },
   {
     revisions: [
-      { name: "code/review", version: "2.0.0", file: "code/review/v2.0.0.md", message: "takes the rules of the project" },
+      {
+        name: "code/review",
+        version: "2.0.0",
+        file: "code/review/v2.0.0.md",
+        message: "takes the rules of the project",
+      },
     ],
     diff: ["code/review@1.0.0", "@2.0.0"],
   },

@@ -19,8 +19,6 @@ import { Forecast } from "./forecast.ts";
 /** The repository that a call works with, and registries over it. */
 export interface Repository {
   readonly options: GithubOptions;
-  /** As the names of the repository are; with the prefix of the configuration. */
-  fullName(name: PromptName): PromptName;
   /** A registry over this in place of the storage; without layers that could keep or copy what is only proposed. */
   open(driver: StorageDriver): Promise<PromptRegistry>;
 }
@@ -39,11 +37,10 @@ export async function repositoryOf({ io, storage }: Context): Promise<Repository
       field: "storage",
     });
   }
-  const { author, policy, prefix } = config;
+  const { author, policy, prefix, readonly } = config;
   const user = io.env.LOGNAME || io.env.USER || io.env.USERNAME;
   return {
     options: githubIn(place, io.cwd),
-    fullName: (name) => (prefix === undefined ? name : parseName(`${prefix.replace(/\/$/, "")}/${name}`)),
     open: (driver) =>
       openRegistry(
         {
@@ -51,6 +48,7 @@ export async function repositoryOf({ io, storage }: Context): Promise<Repository
           ...(author === undefined ? {} : { author }),
           ...(policy === undefined ? {} : { policy }),
           ...(prefix === undefined ? {} : { prefix }),
+          ...(readonly === undefined ? {} : { readonly }),
         },
         {
           ...{ cwd: io.cwd, env: {}, configFile: false, defaultPolicy: true },
@@ -131,7 +129,7 @@ export async function proposePush(context: Context, request: StoreRequest): Prom
   const { publishBranch, publishText } = await import("../github/proposal-text.ts");
   const labels = request.labels ?? [];
   return await propose(context, repository, {
-    branch: publishBranch(repository.fullName(name), version),
+    branch: publishBranch(name, version),
     run: (registry) => registry.storePrompt(request, { signal }),
     async isThere(base, proposed) {
       const next = await new Forecast(base, signal).store(request);
@@ -162,11 +160,10 @@ export async function proposeLabel(
   const [name, label] = [parseName(nameText), parseLabel(labelText)];
   const repository = await repositoryOf(context);
   const text = await import("../github/proposal-text.ts");
-  const full = repository.fullName(name);
   const at = (registry: PromptRegistry, selector: string) =>
     lookedUp(registry.getPrompt(`${name}@${selector}`, { signal }));
   return await propose(context, repository, {
-    branch: text.labelBranch(full, label),
+    branch: text.labelBranch(name, label),
     async run(registry) {
       const { version } =
         target === undefined
@@ -181,7 +178,7 @@ export async function proposeLabel(
     async text(base) {
       const [to, from] = [target === undefined ? undefined : await at(base, target), await at(base, label)];
       const diff = to === undefined || from === undefined ? undefined : await diffPrompts(from, to);
-      return text.labelText(full, label, options.message, to, diff, from?.version);
+      return text.labelText(name, label, options.message, to, diff, from?.version);
     },
   });
 }

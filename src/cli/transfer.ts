@@ -52,11 +52,24 @@ export function transferOptions(context: Context, values: TransferValues) {
 }
 
 /** Opens a storage that is named in an argument; the caller closes it. */
-export async function openAt({ io }: Context, location: string): Promise<PromptRegistry> {
+export async function openAt({ io }: Context, location: string, tokenOrigin?: string): Promise<PromptRegistry> {
   if (io.open !== undefined) return io.open(location);
   const { openRegistry } = await import("../config.ts");
   // A cache or fallback of the configuration must not stand between a copy and its storages.
-  return openRegistry({ storage: location }, { cwd: io.cwd, env: io.env, configFile: false });
+  const token = tokenOrigin === undefined ? {} : { tokenOrigin };
+  return openRegistry({ storage: location }, { cwd: io.cwd, env: io.env, configFile: false, ...token });
+}
+
+/** `PROMPT_REGISTRY_TOKEN` is for the server that is set up, else for the first of the two that is one; never for both. */
+async function tokenOriginOf({ io, storage }: Context, locations: readonly string[]): Promise<string | undefined> {
+  if (!locations.some((location) => /^https?:/i.test(location.trim()))) return undefined;
+  const { loadConfig, originOf, parseLocation } = await import("../config.ts");
+  // What is wrong with a configuration is no matter of a copy between two places that are named.
+  const config = await loadConfig(storage === undefined ? {} : { storage }, { cwd: io.cwd, env: io.env }).catch(
+    () => ({}),
+  );
+  const places = [("storage" in config ? config.storage : undefined) ?? [], locations.map(parseLocation)].flat();
+  return places.map(originOf).find((origin) => origin !== undefined);
 }
 
 /** Opens two storages for a piece of work, and closes what was opened. */
@@ -65,9 +78,10 @@ export async function withBoth<T>(
   [first, second]: readonly [string, string],
   work: (first: PromptRegistry, second: PromptRegistry) => Promise<T>,
 ): Promise<T> {
-  const a = await openAt(context, first);
+  const origin = await tokenOriginOf(context, [first, second]);
+  const a = await openAt(context, first, origin);
   try {
-    const b = await openAt(context, second);
+    const b = await openAt(context, second, origin);
     try {
       return await work(a, b);
     } finally {

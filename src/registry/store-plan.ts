@@ -1,5 +1,13 @@
 import { type Digest, openStored, type SealedDocument, sameText, sealDocument } from "../document.ts";
-import { type Change, EMPTY_HEAD, type Head, type HeadState, type Outcome, type ReadAnswer } from "../driver.ts";
+import {
+  type Change,
+  EMPTY_HEAD,
+  type Head,
+  type HeadState,
+  type Outcome,
+  type ReadAnswer,
+  type StoredDocument,
+} from "../driver.ts";
 import { isRegistryError, RegistryError } from "../errors.ts";
 import type { PromptName } from "../names.ts";
 import { withOverride } from "../policy/enforce.ts";
@@ -161,6 +169,23 @@ function findExisting(item: Item, answer: ReadAnswer | undefined): void {
   if (existing === undefined) throw taken(name, version, "was removed");
   if (!sameText(existing.text, item.text)) throw taken(name, version, "exists with another text");
   item.there = existing.digest;
+}
+
+/**
+ * Takes what an outcome says of the slot as if it had been looked at.
+ *
+ * @returns `false` where it has to be looked at all the same
+ */
+export function takeExisting(item: Item, document: StoredDocument): boolean {
+  // What was sent before without a reply may be what stands there, and another version may be wanted.
+  if (item.sent || item.bump !== undefined) return false;
+  try {
+    findExisting(item, { status: "found", document, revision: "" });
+  } catch (error) {
+    if (!isRegistryError(error, "ALREADY_EXISTS")) return false;
+    item.error = error;
+  }
+  return true;
 }
 
 /** The same version twice in one call: the same text is one document, another text is refused like any other. */

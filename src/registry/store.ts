@@ -8,7 +8,7 @@ import type { Version } from "../semver.ts";
 import { actOf, type ChangeOptions, type Context } from "./context.ts";
 import { allVersions, freshOperation, readAll } from "./read.ts";
 import { checkRequest, type StoreRequest } from "./request.ts";
-import { type Group, type GroupState, type Item, planGroup } from "./store-plan.ts";
+import { type Group, type GroupState, type Item, planGroup, takeExisting } from "./store-plan.ts";
 import { refuses } from "./store-policy.ts";
 import { backOff, commitAll, MAX_ROUNDS, MAX_UNKNOWN, tooBusy, wasCommitted } from "./write.ts";
 
@@ -260,7 +260,12 @@ function settle(group: Group, change: Change, outcome: Outcome, atomic: boolean)
       group.outcome = outcome;
       group.settled = true;
       return;
-    case "exists":
+    case "exists": {
+      // Who may write and not read is told what stands there in this way only.
+      const item = sent.find(({ version }) => version === outcome.existing.version);
+      if (item === undefined || !takeExisting(item, outcome.existing)) group.look = true;
+      return;
+    }
     case "skipped":
       group.look = true;
       return;

@@ -268,7 +268,7 @@ describe("what no registry would have planned", () => {
 });
 
 describe("several changes in one commit", () => {
-  it("what may be done is done, and the rest is told apart; the audit log has one entry", async () => {
+  it("what may be done is done, and the rest is told apart; the audit log has an entry for each", async () => {
     const { client, audit, registry } = await world();
     const other = documentOf("b", "1.0.0", "t", { at: "2020-01-01T00:00:00.000Z" });
     const changes = [
@@ -278,7 +278,11 @@ describe("several changes in one commit", () => {
     const driver = await client("writer");
     const outcomes = await driver.commit(commitOf(changes, { at: "2026-01-01T00:00:00.000Z" }));
     expect(outcomes.map(codeOf)).toEqual(["done", "FORBIDDEN"]);
-    expect(audit.entries).toMatchObject([{ action: "commits.post", outcome: "denied", note: "2 prompts: a, b" }]);
+    expect(audit.entries).toMatchObject([
+      { action: "commits.post", prompt: "a", version: "1.0.0", outcome: "done" },
+      { action: "commits.post", prompt: "b", version: "1.0.0", outcome: "denied", code: "FORBIDDEN" },
+    ]);
+    expect(new Set(audit.entries.map((entry) => entry.requestId)).size).toBe(1);
     const atomic = await driver.commit(
       commitOf([...changes].reverse(), { at: "2026-01-01T00:00:00.000Z", atomic: true }),
     );

@@ -11,6 +11,7 @@ import type { RunningServer } from "./node/server.ts";
 import { Metrics } from "./operations/metrics.ts";
 import { counted } from "./operations/storage.ts";
 import type { OpenTelemetry } from "./operations/tracing.ts";
+import { POLL_BY_REQUESTS, REQUESTS } from "./operations/watch.ts";
 import type { Access, AuditLog, PublishPolicy } from "./types.ts";
 
 /** What a command line says beside the configuration. */
@@ -56,7 +57,7 @@ export async function serveConfigured(config: CheckedConfig, given: Given): Prom
       log: given.log,
       ...(audit === undefined ? {} : { audit }),
       ...(given.version === undefined ? {} : { version: given.version }),
-      ...(await policyOf(config, audit)),
+      ...(await policyOf(config)),
       ...(config.trace === true ? { tracing: await openTelemetry() } : {}),
     });
     return {
@@ -84,8 +85,17 @@ async function openStorage(config: CheckedConfig, cwd: string, metrics: Metrics)
   );
 }
 
-function optionsOf({ server: settings = {} }: CheckedConfig, cwd: string): Omit<ServeOptions, "access"> {
-  const { host, port, tls, limits, allowedHosts, trustedProxies, metrics, log, poll } = settings;
+/** Whether a look at the feed of a storage, or of any that a part of the names is in, is a request to somebody else. */
+function looksByRequests(storage: unknown): boolean {
+  if (typeof storage !== "object" || storage === null) return false;
+  const { backend } = storage as { readonly backend?: unknown };
+  return REQUESTS.has(backend as string) || Object.values(storage).some(looksByRequests);
+}
+
+export function optionsOf(config: CheckedConfig, cwd: string): Omit<ServeOptions, "access"> {
+  const { server: settings = {}, storage, route } = config;
+  const { host, port, tls, limits, allowedHosts, trustedProxies, metrics, log } = settings;
+  const poll = settings.poll ?? (looksByRequests([storage, route]) ? POLL_BY_REQUESTS : undefined);
   const given = {
     host,
     port,
@@ -148,23 +158,21 @@ async function usable(tokens: TokenStore): Promise<number> {
 }
 
 /** On unless it is switched off: what a server takes in is read by many. */
-async function policyOf(
-  { policy = true }: CheckedConfig,
-  audit: AuditLog | undefined,
-): Promise<{ readonly policy?: PublishPolicy }> {
+async function policyOf({ policy = true }: CheckedConfig): Promise<{ readonly policy?: PublishPolicy }> {
   if (policy === false) return {};
   const { createPolicy, guardOf } = await import("../policy/index.ts");
+  const created = createPolicy(policy === true ? {} : policy);
   return {
-    policy: guardOf(createPolicy(policy === true ? {} : policy), {
-      // Beside the entry of the request itself, which says who asked and what became of it.
-      async onOverride({ name, version, author }, found) {
-        const note = [...new Set(found.map(({ rule }) => rule))].join(" ");
-        await audit?.append({
-          ...(author === undefined ? {} : { name: author }),
-          ...{ action: "policy.override", prompt: name, version, outcome: "done", note },
-        });
-      },
-    }),
+    async policy(publication) {
+      const overridden = new Set<string>();
+      const guard = guardOf(created, {
+        onOverride: (_, found) => {
+          for (const { rule } of found) overridden.add(rule);
+        },
+      });
+      await guard(publication);
+      return { overridden: [...overridden] };
+    },
   };
 }
 

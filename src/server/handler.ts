@@ -3,22 +3,24 @@ import { isRegistryError, RegistryError } from "../errors.ts";
 import type { PromptName } from "../names.ts";
 import type { PromptRegistry } from "../registry.ts";
 import { isGrantedSomewhere } from "./access/grants.ts";
-import { Denied, denial, require } from "./handler/authorize.ts";
+import { denial, mayChangeSomething, require } from "./handler/authorize.ts";
 import { readBody, readQuery } from "./handler/body.ts";
 import { bulkRoutes } from "./handler/bulk-routes.ts";
-import type { Call, HandlerOptions, Result, RouteHandler, Shared } from "./handler/context.ts";
+import type { Call, DocumentResult, HandlerOptions, Note, Result, RouteHandler, Shared } from "./handler/context.ts";
 import { Watcher } from "./handler/feed.ts";
 import { infoRoutes } from "./handler/info-routes.ts";
-import { withPolicy } from "./handler/policy.ts";
+import { overdue } from "./handler/overdue.ts";
 import { readRoutes } from "./handler/read-routes.ts";
 import { ReadyAnswers } from "./handler/ready.ts";
+import { isDenial, Recorder } from "./handler/record.ts";
 import { respond, respondProblem } from "./handler/respond.ts";
+import { rollbackRoutes } from "./handler/rollback.ts";
 import { findRoute } from "./handler/route.ts";
+import { Streams } from "./handler/streams.ts";
 import { writeRoutes } from "./handler/write-routes.ts";
 import { checkParams, checkTarget } from "./protocol/path.ts";
-import { statusOf } from "./protocol/problem.ts";
 import { checkRoutes, ROUTES, type RouteId, type RouteSpec } from "./protocol/routes.ts";
-import type { AuditEntry, Handler, Principal, RequestInfo } from "./types.ts";
+import type { Handler, Principal, RequestInfo } from "./types.ts";
 
 export { openAccess } from "./handler/authorize.ts";
 export type { HandlerOptions } from "./handler/context.ts";
@@ -27,6 +29,7 @@ const ROUTE_HANDLERS: Readonly<Record<RouteId, RouteHandler>> = {
   ...infoRoutes,
   ...readRoutes,
   ...writeRoutes,
+  ...rollbackRoutes,
   ...bulkRoutes,
 };
 
@@ -42,7 +45,15 @@ interface Trip {
   route?: RouteSpec;
   principal?: Principal;
   name?: PromptName;
-  note: Partial<{ -readonly [K in keyof AuditEntry]: AuditEntry[K] }>;
+  readonly note: Note;
+  readonly parts: Note[];
+  /** How far a mutation is. */
+  progress: "not begun" | "begun" | "done";
+}
+
+interface Answer {
+  readonly response: Response;
+  readonly error?: RegistryError;
 }
 
 /**
@@ -59,7 +70,7 @@ interface Trip {
  * const response = await handler(new Request("http://127.0.0.1/v1/prompts"));
  */
 export function createHandler(registry: PromptRegistry, options: HandlerOptions): Handler & { close(): void } {
-  const { access, audit, policy, observe } = options;
+  const { access, audit, observe } = options;
   if (access === undefined) {
     throw new RegistryError("CONFIG", "the server needs access: who may do what; nothing is open by default", {
       field: "access",
@@ -68,13 +79,14 @@ export function createHandler(registry: PromptRegistry, options: HandlerOptions)
   checkRoutes(ROUTES);
   const ready = new ReadyAnswers(options.readyBytes ?? 64 * 2 ** 20, access);
   const watcher = new Watcher(registry.driver, options.pollInterval ?? 250, (name) => ready.drop(name));
+  const recorder = new Recorder(audit);
   const shared: Shared = {
     registry,
     driver: registry.driver,
-    guarded: policy === undefined ? registry.driver : withPolicy(registry.driver, policy),
     options,
     access,
     watcher,
+    streams: new Streams(options.maxStreams ?? 1000),
     now: options.now ?? (() => new Date()),
     maxBodyBytes: options.maxBodyBytes ?? DEFAULT_BODY,
     changed(name) {
@@ -97,13 +109,13 @@ export function createHandler(registry: PromptRegistry, options: HandlerOptions)
     const principal = trip.principal ?? NOBODY;
     const params = checkParams(found);
     if (params.name !== undefined) trip.name = params.name;
-    trip.note = { ...noteOf(params), ...trip.note };
+    Object.assign(trip.note, noteOf(params));
     authorize(route, principal, params);
     // A mutation that could not be written down must not happen.
     if (route.mutates === true) await audit?.ready();
     const query = readQuery(question < 0 ? "" : trip.target.slice(question), route);
     const body = await readBody(request, route, shared.maxBodyBytes);
-    const { requestId, note } = trip;
+    const { requestId, note, parts } = trip;
     const call: Call = {
       shared,
       request,
@@ -115,15 +127,19 @@ export function createHandler(registry: PromptRegistry, options: HandlerOptions)
       query,
       body,
       note,
+      parts,
     };
     const epoch = watcher.epoch;
     const isWatched = route.id === "versions.get" && watcher.isWatching();
+    if (route.mutates === true) trip.progress = "begun";
     const result = await run(call);
-    if (route.mutates === true || note.outcome === "denied") await written(trip, note.outcome ?? "done");
+    if (route.mutates === true) trip.progress = "done";
+    if (route.mutates === true || note.outcome === "denied") await recorder.write(recorded(trip));
     const { response, kept } = await respond(request, result, requestId);
     if (kept !== undefined && isWatched && epoch === watcher.epoch && question < 0 && trip.name !== undefined) {
-      const { tag } = result.document as { tag: string };
-      ready.put({ target: trip.target, name: trip.name, tag, asked: kept.asked }, kept.body, kept.headers);
+      const { tag, provenance } = result.document as DocumentResult;
+      const entry = { target: trip.target, name: trip.name, tag, asked: kept.asked };
+      if (provenance?.stale !== true) ready.put(entry, kept.body, kept.headers, provenance?.fetchedAt);
     }
     return response;
   }
@@ -140,15 +156,17 @@ export function createHandler(registry: PromptRegistry, options: HandlerOptions)
   }
 
   function authorize(
-    { right, resource }: RouteSpec,
+    { right, resource, mutates }: RouteSpec,
     principal: Principal,
     params: ReturnType<typeof checkParams>,
   ): void {
     if (right === "public" || right === "authenticated") return;
     if (resource === "each") {
-      // Item by item; but who may read nothing at all has no business with lists and feeds.
+      // Item by item; but who may do nothing of the kind at all has no business here.
       const isSomebody =
-        right !== "read" || access.allows(principal, right, {}) || isGrantedSomewhere(principal, right);
+        mutates === true
+          ? mayChangeSomething(access, principal)
+          : access.allows(principal, right, {}) || isGrantedSomewhere(principal, right);
       if (!isSomebody) throw denial(access, principal, right, {});
       return;
     }
@@ -158,58 +176,40 @@ export function createHandler(registry: PromptRegistry, options: HandlerOptions)
     else require(access, principal, right, resource === "label" && label !== undefined ? { name, label } : { name });
   }
 
-  /** Writes the one audit entry of a request; a change that could not be written down has an unknown outcome. */
-  async function written(trip: Trip, outcome: AuditEntry["outcome"], error?: RegistryError): Promise<void> {
-    if (audit === undefined) return;
-    const { principal, info, requestId, route, note } = trip;
-    const entry: AuditEntry = {
-      ...(principal === undefined ? {} : { who: principal.id, name: principal.name }),
-      ...note,
-      action: route?.id ?? "unmatched",
-      ...(info.address === undefined ? {} : { address: info.address }),
-      requestId,
-      outcome,
-      ...(error === undefined ? {} : { code: error.code }),
-    };
-    try {
-      await audit.append(entry);
-    } catch (cause) {
-      throw new RegistryError("UNAVAILABLE", "the audit log could not be written, so nobody vouches for the outcome", {
-        outcome: outcome === "done" || outcome === "unknown" ? "unknown" : "temporary",
-        cause,
-      });
-    }
+  function recorded({ requestId, route, principal, info, note, parts, progress }: Trip) {
+    const action = route?.id ?? "unmatched";
+    return { requestId, action, principal, address: info.address, note, parts, done: progress === "done" };
   }
 
   async function fail(trip: Trip, thrown: unknown): Promise<RegistryError> {
     const error = isRegistryError(thrown)
       ? thrown
       : new RegistryError("INTERNAL", "an unexpected error", {
-          outcome: trip.route?.mutates === true ? "unknown" : "final",
+          outcome: trip.progress === "not begun" ? "final" : "unknown",
           cause: thrown,
         });
-    const isDenial = error instanceof Denied || error.code === "UNAUTHENTICATED";
-    if (!isDenial && trip.route?.mutates !== true) return error;
+    if (trip.progress === "done" || (!isDenial(error) && trip.route?.mutates !== true)) return error;
+    return recorder.fail(recorded(trip), error);
+  }
+
+  /** Brought to its end and written down, whether or not somebody still waits for it. */
+  async function settle(trip: Trip): Promise<Answer> {
     try {
-      await written(trip, isDenial ? "denied" : outcomeOf(error), error);
-      return error;
-    } catch (unwritten) {
-      return isRegistryError(unwritten) ? unwritten : error;
+      return { response: await serve(trip) };
+    } catch (thrown) {
+      const error = await fail(trip, thrown);
+      return { response: respondProblem(trip.request, error, trip.requestId), error };
     }
   }
 
   async function handle(request: Request, info: RequestInfo = {}): Promise<Response> {
     const requestId = info.requestId ?? randomUUID();
-    const trip: Trip = { requestId, request, info, target: info.target ?? targetOf(request.url), note: {} };
-    let response: Response;
-    let code: RegistryError["code"] | undefined;
-    try {
-      response = await serve(trip);
-    } catch (thrown) {
-      const error = await fail(trip, thrown);
-      code = error.code;
-      response = respondProblem(request, error, requestId);
-    }
+    const target = info.target ?? targetOf(request.url);
+    const trip: Trip = { requestId, request, info, target, note: {}, parts: [], progress: "not begun" };
+    const { response, error } = await overdue(settle(trip), request.signal, (why) => {
+      const error = why(trip.progress === "not begun" ? "temporary" : "unknown");
+      return { response: respondProblem(request, error, requestId), error };
+    });
     const { route, principal, name } = trip;
     observe?.({
       requestId,
@@ -217,7 +217,7 @@ export function createHandler(registry: PromptRegistry, options: HandlerOptions)
       method: request.method,
       status: response.status,
       ...(principal === undefined ? {} : { principal }),
-      ...(code === undefined ? {} : { code }),
+      ...(error === undefined ? {} : { code: error.code, error }),
       ...(name === undefined ? {} : { name }),
     });
     return response;
@@ -225,23 +225,19 @@ export function createHandler(registry: PromptRegistry, options: HandlerOptions)
 
   return Object.assign(handle, {
     ready(...ask: Parameters<Handler["ready"]>) {
-      const answer = ready.get(...ask);
+      const answer = watcher.vouches() ? ready.get(...ask) : undefined;
       if (answer !== undefined) watcher.touch();
       return answer;
     },
     close() {
       watcher.stop();
+      recorder.close();
       ready.drop(undefined);
     },
   });
 }
 
-function outcomeOf(error: RegistryError): AuditEntry["outcome"] {
-  if (error.outcome === "unknown") return "unknown";
-  return statusOf(error) < 500 ? "refused" : "failed";
-}
-
-function noteOf({ name, version, label }: ReturnType<typeof checkParams>): Trip["note"] {
+function noteOf({ name, version, label }: ReturnType<typeof checkParams>): Note {
   return {
     ...(name === undefined ? {} : { prompt: name }),
     ...(version === undefined ? {} : { version }),

@@ -84,7 +84,8 @@ function expected(
   const has = right === needed || right === "admin";
   if (route.id === "commits.post") {
     if (has && covers(prefix, name)) return "allowed";
-    return right === "read" && covers(prefix, name) ? 403 : 404;
+    // Who may change nothing at all is told so before anybody looks at what was sent.
+    return right === undefined || right === "read" ? 403 : 404;
   }
   if (resource === "each") return has ? "allowed" : 403;
   if (resource === "registry") return has && prefix === "" ? "allowed" : 403;

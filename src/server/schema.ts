@@ -17,6 +17,7 @@ const limitsSchema = z.strictObject({
   documentBytes: bytes.optional(),
   bodyBytes: bytes.optional(),
   bodiesBytes: bytes.optional(),
+  repliesBytes: bytes.optional(),
   headersTimeout: duration.optional(),
   requestTimeout: duration.optional(),
   answerTimeout: duration.optional(),

@@ -2,7 +2,7 @@
  * What the parts of the server say to each other: the handler (protocol), access (who may do what), audit, and the
  * operations around it (limits, metrics, logs, the Node adapter). Nothing here does any work.
  */
-import type { ErrorCode } from "../errors.ts";
+import type { ErrorCode, RegistryError } from "../errors.ts";
 import type { Label, PromptName } from "../names.ts";
 import type { Version } from "../semver.ts";
 
@@ -112,6 +112,8 @@ export interface RequestEvent {
   readonly status: number;
   readonly principal?: Principal;
   readonly code?: ErrorCode;
+  /** Why it failed, with its causes: more than the reply says, and not for everybody. */
+  readonly error?: RegistryError;
   readonly name?: string;
 }
 
@@ -152,5 +154,13 @@ export interface Publication {
   readonly previous?: { readonly version: Version; readonly text: string };
 }
 
+/** What was let through in spite of the policy. */
+export interface PolicyOverride {
+  /** Names of the rules; for the audit log. */
+  readonly overridden: readonly string[];
+}
+
 /** Throws `INVALID` for what must not be published. */
-export type PublishPolicy = (publication: Publication) => Promise<void> | void;
+export type PublishPolicy = (
+  publication: Publication,
+) => Promise<PolicyOverride | undefined> | Promise<void> | PolicyOverride | undefined | void;

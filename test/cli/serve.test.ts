@@ -116,8 +116,7 @@ describe("serve", () => {
     const { entries } = told.json<{ entries: { action: string; outcome: string; note?: string }[] }>();
     expect(entries.map(({ action, outcome, note }) => [action, outcome, note])).toEqual([
       ["versions.put", "refused", undefined],
-      ["policy.override", "done", "invisible/tags"],
-      ["versions.put", "done", undefined],
+      ["versions.put", "done", "policy.override invisible/tags"],
     ]);
   });
 

@@ -62,27 +62,45 @@ export const command = defineCommand({
 
 type Request = import("../../server/access/issue.ts").TokenRequest;
 type Note = Pick<AuditEntry, "name" | "note" | "outcome" | "code">;
+/** What was done, and is told only when it was written down. */
+interface Changed {
+  tell(): void;
+  /** It could not be written down. @returns what is so now, in words */
+  undo(): Promise<string>;
+}
 /** Adds what is known to the entry that is going to be recorded. */
 type Record = (known: Partial<Note>) => void;
 
-async function create(context: Context, tokens: TokenStore, request: Request, record: Record): Promise<undefined> {
+async function create(context: Context, tokens: TokenStore, request: Request, record: Record): Promise<Changed> {
   const { issueToken } = await import("../../server/access/issue.ts");
   const { token, record: made } = await issueToken(tokens, { ...request, createdBy: userOf(context) });
   record({ note: `${made.id} for ${made.name}: ${made.scopes.join(" ")}` });
-  if (context.json) context.terminal.json({ token, ...shown(made) });
-  else context.terminal.out(`${token}\n`);
-  const end = made.expiresAt === undefined ? "never ends" : `ends ${shortTime(made.expiresAt)}`;
-  context.terminal.note(`token ${made.id} of ${made.name} ${end}; it is not shown again`);
-  return undefined;
+  return {
+    tell() {
+      if (context.json) context.terminal.json({ token, ...shown(made) });
+      else context.terminal.out(`${token}\n`);
+      const end = made.expiresAt === undefined ? "never ends" : `ends ${shortTime(made.expiresAt)}`;
+      context.terminal.note(`token ${made.id} of ${made.name} ${end}; it is not shown again`);
+    },
+    async undo() {
+      await tokens.revoke(made.id, new Date().toISOString());
+      return `so token ${made.id} was revoked`;
+    },
+  };
 }
 
-async function revoke(context: Context, tokens: TokenStore, id: string, record: Record): Promise<undefined> {
+async function revoke(context: Context, tokens: TokenStore, id: string, record: Record): Promise<Changed> {
   record({ note: id });
   const revoked = await tokens.revoke(id, new Date().toISOString());
   record({ note: `${id} of ${revoked.name}` });
-  if (context.json) context.terminal.json(shown(revoked));
-  else context.terminal.out(`${id} revoked (${revoked.name})\n`);
-  return undefined;
+  return {
+    tell() {
+      if (context.json) context.terminal.json(shown(revoked));
+      else context.terminal.out(`${id} revoked (${revoked.name})\n`);
+    },
+    // Who shall not get in does not get in for want of a line.
+    undo: async () => `but token ${id} is revoked all the same`,
+  };
 }
 
 async function list(context: Context, tokens: TokenStore): Promise<undefined> {
@@ -131,12 +149,12 @@ async function placesOf(
 }
 
 /** What changes who gets in goes into the audit log, or it does not happen. */
-async function recorded<T>(
+async function recorded(
   context: Context,
   places: ServerPlaces,
   action: "create" | "revoke",
-  run: (record: Record) => Promise<T>,
-): Promise<T> {
+  run: (record: Record) => Promise<Changed>,
+): Promise<undefined> {
   const { openAudit } = await import("../../server/audit/index.ts");
   const audit: AuditLog | undefined =
     places.audit === false ? undefined : await openAudit(places.audit, { cwd: context.io.cwd });
@@ -151,17 +169,29 @@ async function recorded<T>(
   };
   try {
     await audit?.ready();
-    let result: T;
+    let changed: Changed;
     try {
-      result = await run(record);
+      changed = await run(record);
     } catch (error) {
       const failed = error instanceof RegistryError ? error : undefined;
       const outcome = failed?.outcome === "unknown" ? "unknown" : "failed";
       await audit?.append({ ...entry, outcome, ...(failed === undefined ? {} : { code: failed.code }) });
       throw error;
     }
-    await audit?.append(entry);
-    return result;
+    try {
+      await audit?.append(entry);
+    } catch (cause) {
+      const now = await changed.undo();
+      throw new RegistryError(
+        "UNAVAILABLE",
+        `the audit log could not be written, ${now}; see to the log, then try again`,
+        {
+          ...{ operation: `tokens.${action}`, outcome: action === "revoke" ? "unknown" : "temporary", cause },
+        },
+      );
+    }
+    changed.tell();
+    return undefined;
   } finally {
     await audit?.close();
   }

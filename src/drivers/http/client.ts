@@ -22,6 +22,11 @@ export interface Ask<T> {
   readonly op?: Operation | undefined;
 }
 
+/** Bytes of a reply, decoded. A server sends 8 MiB of documents at a time; who sends more than this means no good. */
+const MAX_REPLY = 32 * 2 ** 20;
+/** Milliseconds for one exchange: longer than a server takes to give it up. */
+const DEADLINE = 60_000;
+
 /** Failures of a connection that was never made: nothing was sent. */
 const NOT_SENT: ReadonlySet<unknown> = new Set([
   "ECONNREFUSED",
@@ -32,17 +37,30 @@ const NOT_SENT: ReadonlySet<unknown> = new Set([
   "UND_ERR_CONNECT_TIMEOUT",
 ]);
 
+export interface ClientOptions {
+  readonly token?: string | undefined;
+  /** Why a token that is there is not sent, in words; told where the server wants one. */
+  readonly withheld?: string | undefined;
+  readonly fetch: (request: Request) => Promise<Response>;
+  /** Milliseconds for one exchange. Default 60,000. */
+  readonly deadline?: number | undefined;
+}
+
 /** Asks one server, and believes only what is surely its own word. */
 export class Client {
   readonly place: Place;
   readonly #headers: Readonly<Record<string, string>>;
   readonly #fetch: (request: Request) => Promise<Response>;
   readonly #running = new Set<AbortController>();
+  readonly #deadline: number;
+  readonly #withheld: string | undefined;
   #closed = false;
 
-  constructor(place: Place, token: string | undefined, fetch: (request: Request) => Promise<Response>) {
+  constructor(place: Place, { token, withheld, fetch, deadline = DEADLINE }: ClientOptions) {
     this.place = place;
     this.#fetch = fetch;
+    this.#deadline = deadline;
+    this.#withheld = withheld;
     this.#headers = {
       Accept: "application/json",
       // On one machine coding costs more than it saves.
@@ -63,12 +81,16 @@ export class Client {
     const stop = () => controller.abort(op?.signal?.reason);
     op?.signal?.addEventListener("abort", stop, { once: true });
     this.#running.add(controller);
+    const timer = setTimeout(() => {
+      controller.abort(new DOMException(`no reply within ${this.#deadline} ms`, "TimeoutError"));
+    }, this.#deadline);
     try {
       return await this.#exchange(ask, controller.signal);
     } catch (error) {
       if (!isRegistryError(error)) throw this.#broken(ask, error, controller.signal);
       throw error;
     } finally {
+      clearTimeout(timer);
       this.#running.delete(controller);
       op?.signal?.removeEventListener("abort", stop);
     }
@@ -99,7 +121,8 @@ export class Client {
         signal,
       }),
     );
-    const bytes = Buffer.from(await response.arrayBuffer());
+    const bytes = await readAll(response.body);
+    if (bytes === undefined) throw this.#foreign(ask, `its reply is larger than ${MAX_REPLY} bytes, so it is not read`);
     if (response.status >= 300 && response.status < 400) throw this.#redirected(ask, response);
     const json = isWhole(response.headers, bytes) ? jsonOf(response.headers, bytes) : undefined;
     if (response.ok) {
@@ -107,12 +130,19 @@ export class Client {
       if (reply.success) return reply.data;
     } else {
       const error = isProblem(response.headers) ? errorFrom(json, this.context) : undefined;
-      if (error !== undefined) throw error.with({ operation: ask.operation });
+      if (error !== undefined) throw this.#explained(error.with({ operation: ask.operation }));
     }
     throw this.#foreign(
       ask,
       `what answers there (status ${response.status}) is no prompt-registry that this one understands`,
     );
+  }
+
+  #explained(error: RegistryError): RegistryError {
+    if (this.#withheld === undefined || error.code !== "UNAUTHENTICATED") return error;
+    return new RegistryError(error.code, `${error.message}; ${this.#withheld}`, {
+      ...{ ...error.context, outcome: error.outcome, cause: error.cause },
+    });
   }
 
   #foreign(ask: Ask<unknown>, why: string): RegistryError {
@@ -156,6 +186,22 @@ export class Client {
       cause,
     });
   }
+}
+
+/** @returns `undefined` for more than may come; the rest of it is not waited for */
+async function readAll(body: ReadableStream<Uint8Array> | null): Promise<Buffer | undefined> {
+  const chunks: Uint8Array[] = [];
+  let length = 0;
+  const reader = body?.getReader();
+  for (let next = await reader?.read(); next !== undefined && !next.done; next = await reader?.read()) {
+    length += next.value.byteLength;
+    if (length > MAX_REPLY) {
+      await reader?.cancel().catch(() => {});
+      return undefined;
+    }
+    chunks.push(next.value);
+  }
+  return Buffer.concat(chunks, length);
 }
 
 /** The code of the innermost cause that has one. */

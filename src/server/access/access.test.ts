@@ -249,14 +249,19 @@ describe("asking the store", () => {
 
 test("an address that guesses is slowed down, and nobody else, nor who was let in before", async () => {
   const tokens = memoryTokens();
-  const access = createAccess({ tokens, throttle: { failures: 3, interval: 60_000 }, recheck: 0 });
-  const [old, fresh] = [
+  const access = createAccess({ tokens, throttle: { failures: 3, interval: 60_000, spare: 2 }, recheck: 0 });
+  const [old, first, fresh] = [
     await issueToken(tokens, { name: "old", scopes: ["read"] }),
+    await issueToken(tokens, { name: "first", scopes: ["read"] }),
     await issueToken(tokens, { name: "fresh", scopes: ["read"] }),
   ];
   await access.authenticate(bearer(old.token));
   const guess = () => access.authenticate(bearer(createToken().token)).catch((thrown: unknown) => thrown);
   for (let i = 0; i < 3; i++) expect(await guess()).toMatchObject(refused);
+  // What may be a token is looked at for a while, also at an address from which much comes that is none.
+  expect((await access.authenticate(bearer(first.token))).name).toBe("first");
+  await expect(access.authenticate(bearer("prg_none"))).rejects.toMatchObject({ code: "RATE_LIMITED" });
+  expect(await guess()).toMatchObject(refused);
   const error = (await guess()) as RegistryError;
   expect(error).toMatchObject({ code: "RATE_LIMITED", outcome: "temporary" });
   expect(error.context.retryAfter).toBeGreaterThan(50_000);

@@ -6,7 +6,7 @@ import { isGranted, parseScopes } from "./grants.ts";
 import { type OidcIssuer, type OidcOptions, oidcVerifier } from "./oidc.ts";
 import { ANONYMOUS, tokenPrincipal } from "./principal.ts";
 import type { TokenStore } from "./store.ts";
-import { Throttle, type ThrottleOptions } from "./throttle.ts";
+import { missingThrottle, spareThrottle, Throttle, type ThrottleOptions } from "./throttle.ts";
 import { isToken, tokenId } from "./token.ts";
 
 export interface AccessOptions {
@@ -71,6 +71,8 @@ export function createAccess(options: AccessOptions): ServerAccess {
   const verify = oidc.length === 0 ? undefined : oidcVerifier(oidc, { now, ...options.oidcOptions });
   const throttle =
     options.throttle === false ? undefined : new Throttle(options.throttle ?? {}, () => performance.now());
+  const spare = options.throttle === false ? undefined : spareThrottle(options.throttle, () => performance.now());
+  const missing = options.throttle === false ? undefined : missingThrottle(options.throttle, () => performance.now());
   /** Those who were let in lately, the last one last. */
   const known = new Map<string, Known>();
   const asking = new Map<string, { readonly revision: number; readonly answer: Promise<Known | undefined> }>();
@@ -92,24 +94,31 @@ export function createAccess(options: AccessOptions): ServerAccess {
     const early = remembered(request);
     if (early !== undefined) return early;
     const { authorization, address } = request;
-    if (authorization === undefined)
+    if (authorization === undefined) {
+      const wait = missing?.wait(address) ?? 0;
+      if (wait > 0) throw limited("too many requests without credentials came from this address; send some", wait);
+      missing?.failed(address);
       throw unauthenticated("no credentials were sent; send Authorization: Bearer TOKEN");
-    // Who was let in lately is not kept out by what others at the same address do.
-    const wait = known.has(authorization) ? 0 : (throttle?.wait(address) ?? 0);
-    if (wait > 0) {
-      throw new RegistryError(
-        "RATE_LIMITED",
-        "too many wrong credentials came from this address; wait, then try again",
-        {
-          operation: "authenticate",
-          retryAfter: wait,
-        },
-      );
     }
+    const wait = waitOf(authorization, address);
+    if (wait > 0) throw limited("too many wrong credentials came from this address; wait, then try again", wait);
     const entry = await ask(authorization);
     if (entry !== undefined && (entry.isFrom === undefined || entry.isFrom(address))) return entry.principal;
     throttle?.failed(address);
     throw unauthenticated("the credentials are not accepted: wrong, expired, revoked, or not for this address");
+  }
+
+  /**
+   * Who was let in lately is not kept out by what others at the same address do; nor for long is anybody with what may be a
+   * token: behind a proxy that is not trusted, or on one machine, all are at one address.
+   */
+  function waitOf(authorization: string, address: string | undefined): number {
+    const wait = throttle?.wait(address) ?? 0;
+    if (wait === 0 || known.has(authorization)) return 0;
+    const credentials = BEARER.exec(authorization)?.[1] ?? "";
+    if (tokenId(credentials) === undefined || (spare?.wait(address) ?? 0) > 0) return wait;
+    spare?.failed(address);
+    return 0;
   }
 
   /** Once for all who ask with the same credentials at the same time; but not for who asks after a revocation. */
@@ -197,6 +206,10 @@ function anonymousPrincipal(scopes: readonly string[]): Principal | undefined {
     );
   }
   return grants.length === 0 ? undefined : Object.freeze({ id: ANONYMOUS, name: ANONYMOUS, grants });
+}
+
+function limited(message: string, retryAfter: number): RegistryError {
+  return new RegistryError("RATE_LIMITED", message, { operation: "authenticate", retryAfter });
 }
 
 function unauthenticated(message: string): RegistryError {

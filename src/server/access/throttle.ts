@@ -1,10 +1,15 @@
 import { addressKey } from "./cidr.ts";
 
+const FAILURES = 20;
+const INTERVAL = 3000;
+
 export interface ThrottleOptions {
   /** Wrong credentials that one address may send in a row. Default 20. */
   readonly failures?: number;
   /** Milliseconds after which one more is allowed. Default 3,000. */
   readonly interval?: number;
+  /** Well-formed tokens of an address that has to wait that are looked at all the same; one more each 15th of `interval`. Default 20. */
+  readonly spare?: number;
   /** Addresses that are remembered. Default 10,000; the one that was quiet the longest is forgotten first. */
   readonly addresses?: number;
 }
@@ -23,7 +28,7 @@ export class Throttle {
   readonly #addresses: number;
   readonly #now: () => number;
 
-  constructor({ failures = 20, interval = 3000, addresses = 10_000 }: ThrottleOptions, now: () => number) {
+  constructor({ failures = FAILURES, interval = INTERVAL, addresses = 10_000 }: ThrottleOptions, now: () => number) {
     this.#failures = failures;
     this.#interval = interval;
     this.#addresses = addresses;
@@ -60,4 +65,19 @@ export class Throttle {
   #level({ level, at }: Bucket): number {
     return Math.max(0, level - (this.#now() - at) / this.#interval);
   }
+}
+
+/**
+ * The same for requests without any credentials: ten times as many. They are counted apart, so that they keep nobody out
+ * who has some.
+ */
+export function missingThrottle(options: ThrottleOptions | undefined, now: () => number): Throttle {
+  const { failures = FAILURES, interval = INTERVAL, ...rest } = options ?? {};
+  return new Throttle({ ...rest, failures: failures * 10, interval: interval / 10 }, now);
+}
+
+/** Of what is looked at although its address has to wait. */
+export function spareThrottle(options: ThrottleOptions = {}, now: () => number): Throttle {
+  const { spare = FAILURES, interval = INTERVAL, ...rest } = options;
+  return new Throttle({ ...rest, failures: spare, interval: interval / 15 }, now);
 }

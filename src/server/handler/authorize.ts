@@ -1,5 +1,6 @@
 import type { RegistryError } from "../../errors.ts";
 import type { PromptName } from "../../names.ts";
+import { isGrantedSomewhere } from "../access/grants.ts";
 import { StatusError } from "../protocol/problem.ts";
 import type { Access, Principal, Resource, Right } from "../types.ts";
 
@@ -27,6 +28,20 @@ export function denial(access: Access, principal: Principal, right: Right, resou
 
 export function require(access: Access, principal: Principal, right: Right, resource: Resource): void {
   if (!access.allows(principal, right, resource)) throw denial(access, principal, right, resource);
+}
+
+const CHANGING: readonly Right[] = ["write", "promote", "import", "admin"];
+
+/** Whether the principal has any right to change this prompt, be it only one label of it. */
+export function mayChange(access: Access, principal: Principal, name: PromptName): boolean {
+  if (CHANGING.some((right) => access.allows(principal, right, { name }))) return true;
+  const labels = principal.grants.flatMap((grant) => grant.labels ?? []);
+  return labels.some((label) => access.allows(principal, "promote", { name, label }));
+}
+
+/** Whether the principal may change anything at all. */
+export function mayChangeSomething(access: Access, principal: Principal): boolean {
+  return CHANGING.some((right) => access.allows(principal, right, {}) || isGrantedSomewhere(principal, right));
 }
 
 /** `true` for names that the principal may read. */

@@ -5,9 +5,13 @@ import type { Call, Result, RouteHandler } from "./context.ts";
 import { eventStream } from "./events.ts";
 import { operationOf } from "./read-routes.ts";
 
-/** Of the texts in one reply; the client asks for the rest again. */
+/** Bytes of answers in one reply, unless it is a single one; the client asks for the rest again. */
 const MAX_REPLY = 8 * 2 ** 20;
-const STEP = 32;
+const MOST_AT_ONCE = 32;
+/** So many are asked for before it is known how large they are. */
+const AT_ONCE = 8;
+/** Smaller ones are not counted on: the next may be larger. */
+const USUAL = 64 * 2 ** 10;
 const ABSENT: ReadAnswer = Object.freeze({ status: "absent" });
 
 async function reads(call: Call): Promise<Result> {
@@ -22,19 +26,41 @@ async function reads(call: Call): Promise<Result> {
     call.note.prompt = denied[0]?.name as string;
   }
   const answers: ReadAnswer[] = [];
+  const seen = new Map<string, { readonly answer: ReadAnswer; readonly bytes: number }>();
   let bytes = 0;
-  // Small ones all at once; large ones a few at a time, so that a reply never holds more than it may.
-  const step = Math.min(STEP, driver.capabilities.maxBatch);
-  for (let i = 0; i < asks.length && bytes < MAX_REPLY; i += step) {
-    const part = asks.slice(i, i + step);
-    const mine = part.filter(({ name }) => isReadable(name));
-    const got = (mine.length === 0 ? [] : await driver.read(mine, op))[Symbol.iterator]();
-    for (const { name } of part) {
-      const answer = isReadable(name) ? (got.next().value as ReadAnswer) : ABSENT;
-      const { lease: _, ...plain } = answer;
-      answers.push(plain);
-      if ("document" in plain) bytes += plain.document.text.length;
+  let largest = USUAL;
+  let step = Math.min(AT_ONCE, driver.capabilities.maxBatch);
+  for (let i = 0; i < asks.length; ) {
+    const part = asks.slice(i, i + step).map((ask) => ({ ask, key: JSON.stringify(ask) }));
+    // What is asked for twice is read once.
+    const wanted = new Map(
+      part.filter(({ ask, key }) => isReadable(ask.name) && !seen.has(key)).map((p) => [p.key, p]),
+    );
+    const mine = [...wanted.values()];
+    const got =
+      mine.length === 0
+        ? []
+        : await driver.read(
+            mine.map(({ ask }) => ask),
+            op,
+          );
+    for (const [at, { key }] of mine.entries()) {
+      const { lease: _, ...answer } = got[at] as ReadAnswer;
+      // As it is sent: a character may take six bytes.
+      const size = Buffer.byteLength(JSON.stringify(answer)) + 1;
+      largest = Math.max(largest, size);
+      seen.set(key, { answer, bytes: size });
     }
+    for (const { key } of part) {
+      const { answer, bytes: size } = seen.get(key) ?? { answer: ABSENT, bytes: 20 };
+      if (answers.length > 0 && bytes + size > MAX_REPLY) return { status: 200, json: { answers } };
+      answers.push(answer);
+      bytes += size;
+    }
+    i += part.length;
+    // Small ones many at once; large ones a few at a time, so that not much more is read than is sent.
+    const fitting = Math.floor((MAX_REPLY - bytes) / largest);
+    step = Math.max(1, Math.min(MOST_AT_ONCE, driver.capabilities.maxBatch, fitting));
   }
   return { status: 200, json: { answers } };
 }

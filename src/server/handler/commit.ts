@@ -1,32 +1,23 @@
-import type { Change, Commit, HeadState, Outcome, ReadAnswer, ReadAsk } from "../../driver.ts";
+import { openStored } from "../../document.ts";
+import type { Change, Commit, Outcome, ReadAnswer, ReadAsk, StoredDocument } from "../../driver.ts";
 import { isRegistryError, RegistryError } from "../../errors.ts";
 import type { PromptName } from "../../names.ts";
 import type { Version } from "../../semver.ts";
 import type { WireCommit } from "../protocol/schemas.ts";
-import { changeFromWire, outcomeToWire } from "../protocol/wire.ts";
-import { Denied, denial, require } from "./authorize.ts";
+import { changeFromWire, outcomeToWire, repeated } from "../protocol/wire.ts";
+import { Denied, denial, mayChange, require } from "./authorize.ts";
+import { type Case, noteParts } from "./commit-notes.ts";
 import type { Call, Result } from "./context.ts";
-import { checkChange, type Difference, differenceOf, needsOf, type Slots, slotsOf } from "./judge.ts";
+import { checkChange, type Difference, differenceOf, guardRemoval, needsOf, slotsOf } from "./judge.ts";
 import { askPolicy } from "./policy.ts";
 import { rewrite } from "./rewrite.ts";
-
-/** A change on its way through the checks; `outcome` ends it. */
-interface Case {
-  readonly name: PromptName;
-  change?: Change;
-  state?: HeadState | undefined;
-  difference?: Difference;
-  imports: boolean;
-  slots: Slots;
-  outcome?: Outcome;
-}
 
 /** Applies a commit of a client as far as it may, and as far as a registry could have planned it. */
 export async function commitRoute(call: Call): Promise<Result> {
   const wire = call.body as WireCommit;
   const { driver } = call.shared;
   const names = wire.changes.map(({ name }) => name);
-  const twice = names.find((name, i) => names.indexOf(name) !== i);
+  const twice = repeated(names);
   if (twice !== undefined) throw new RegistryError("INVALID", `a commit changes ${twice} twice`, { name: twice });
   if (names.length === 1) call.note.prompt = names[0] as PromptName;
   else call.note.note = `${names.length} prompts: ${names.slice(0, 20).join(", ")}${names.length > 20 ? ", …" : ""}`;
@@ -36,15 +27,22 @@ export async function commitRoute(call: Call): Promise<Result> {
   const cases = wire.changes.map((change): Case => {
     const one: Case = { name: change.name, imports: false, slots: new Map() };
     attempt(one, () => {
+      // Who may do nothing here has no business with having documents opened.
+      if (!mayChange(call.shared.access, call.principal, one.name)) {
+        throw denial(call.shared.access, call.principal, "write", { name: one.name });
+      }
       one.change = changeFromWire(change);
     });
     return one;
   });
-  await judge(call, wire, cases);
-  describe(call, cases);
-  endIfAllFailed(call, cases);
-  const outcomes = await apply(call, wire, cases);
-  summarize(call, outcomes);
+  try {
+    await judge(call, wire, cases);
+    endIfAllFailed(cases);
+    await apply(call, wire, cases);
+  } finally {
+    noteParts(call, cases);
+  }
+  const outcomes = cases.map((one) => shown(call, one));
   return { status: 200, json: { outcomes: outcomes.map((outcome) => outcomeToWire(outcome, call.requestId)) } };
 }
 
@@ -94,7 +92,10 @@ async function judge(call: Call, wire: WireCommit, cases: readonly Case[]): Prom
       const difference = one.difference as Difference;
       const change = one.change as Change;
       checkChange(change, difference, one.slots, one.state, one.imports);
-      if (one.imports) return;
+      if (one.imports) {
+        one.change = guardRemoval(change, one.slots, one.state);
+        return;
+      }
       const author = { by: principal.name, at: call.shared.now().toISOString(), commit: wire.id };
       one.change = rewrite(change, difference, one.slots, author);
     });
@@ -104,7 +105,7 @@ async function judge(call: Call, wire: WireCommit, cases: readonly Case[]): Prom
   for (const one of cases) {
     if (one.outcome !== undefined) continue;
     try {
-      await askPolicy(call.shared.driver, policy, one.change as Change);
+      one.overridden = await askPolicy(call.shared.driver, policy, one.change as Change);
     } catch (error) {
       if (!isRegistryError(error)) throw error;
       one.outcome = { status: "failed", error };
@@ -142,36 +143,21 @@ async function readAll(call: Call, asks: readonly ReadAsk[]): Promise<ReadAnswer
   return answers;
 }
 
-/** What the audit log is told, where there is one thing to tell. */
-function describe(call: Call, cases: readonly Case[]): void {
-  const [one] = cases;
-  if (cases.length !== 1 || one?.change === undefined) return;
-  const { add = [], remove = [], restore = [] } = one.change;
-  const document = [...add, ...remove, ...restore][0];
-  const moved = one.difference?.labels[0];
-  if (document !== undefined) {
-    call.note.version = document.version;
-    call.note.digest = document.digest;
-  }
-  if (moved === undefined) return;
-  call.note.label = moved.label;
-  if (moved.from !== undefined) call.note.from = moved.from;
-  if (moved.to !== undefined) call.note.to = moved.to;
-}
-
 /** Where nothing is left to do, the first reason is the reply. */
-function endIfAllFailed(call: Call, cases: readonly Case[]): void {
+function endIfAllFailed(cases: readonly Case[]): void {
   const errors = cases.map(({ outcome }) => (outcome?.status === "failed" ? outcome.error : undefined));
   const [first] = errors;
   if (first !== undefined && errors.every((error) => error !== undefined))
     throw errors.find((e) => e instanceof Denied) ?? first;
-  if (errors.some((error) => error instanceof Denied)) call.note.outcome = "denied";
 }
 
-async function apply(call: Call, wire: WireCommit, cases: readonly Case[]): Promise<readonly Outcome[]> {
+async function apply(call: Call, wire: WireCommit, cases: readonly Case[]): Promise<void> {
   const { driver } = call.shared;
   const isRefused = cases.some(({ outcome }) => outcome !== undefined);
-  if (wire.atomic === true && isRefused) return cases.map(({ outcome }) => outcome ?? { status: "skipped" });
+  if (wire.atomic === true && isRefused) {
+    for (const one of cases) one.outcome ??= { status: "skipped" };
+    return;
+  }
   const left = cases.filter(({ outcome }) => outcome === undefined);
   const isImport = left.length > 0 && left.every(({ imports }) => imports);
   const { id, message, atomic } = wire;
@@ -189,7 +175,7 @@ async function apply(call: Call, wire: WireCommit, cases: readonly Case[]): Prom
     for (const { name } of part) call.shared.changed(name);
     try {
       const outcomes = await driver.commit(commit);
-      for (const [k, one] of part.entries()) one.outcome = shown(call, one, outcomes[k] as Outcome);
+      for (const [k, one] of part.entries()) one.outcome = outcomes[k] as Outcome;
     } catch (error) {
       // Parts before this one are done and say so.
       if (i === 0 || !isRegistryError(error)) throw error;
@@ -198,13 +184,14 @@ async function apply(call: Call, wire: WireCommit, cases: readonly Case[]): Prom
       for (const { name } of part) call.shared.changed(name);
     }
   }
-  return cases.map(({ outcome }) => outcome as Outcome);
 }
 
 /** What the caller may know of an outcome. */
-function shown(call: Call, { name, change, imports }: Case, outcome: Outcome): Outcome {
+function shown(call: Call, one: Case): Outcome {
+  const { name, change, imports } = one;
+  const outcome = one.outcome as Outcome;
   const mayRead = call.shared.access.allows(call.principal, "read", { name });
-  if (outcome.status === "exists" && !mayRead) {
+  if (outcome.status === "exists" && !mayRead && !wasSent(outcome.existing, change)) {
     const { version } = outcome.existing;
     const error = new RegistryError("ALREADY_EXISTS", `${name}@${version} exists; a version is written once`, {
       name,
@@ -223,11 +210,16 @@ function shown(call: Call, { name, change, imports }: Case, outcome: Outcome): O
   };
 }
 
-function summarize(call: Call, outcomes: readonly Outcome[]): void {
-  if (call.note.outcome !== undefined || outcomes.length === 0) return;
-  const failed = outcomes.find((outcome) => outcome.status === "failed");
-  if (failed?.status === "failed") {
-    call.note.outcome = failed.error.outcome === "unknown" ? "unknown" : "failed";
-    call.note.code = failed.error.code;
-  } else if (outcomes.every(({ status }) => status !== "done")) call.note.outcome = "refused";
+/** Who sends the very text that is there knows it already, and must be able to publish it again. */
+function wasSent(existing: StoredDocument, change: Change | undefined): boolean {
+  const sent = change?.add?.find(({ version }) => version === existing.version);
+  if (sent === undefined) return false;
+  try {
+    const [there, here] = [openStored(existing.text, existing), openStored(sent.text, sent)];
+    return there.kind === "document" && here.kind === "document" && there.text === here.text;
+  } catch (error) {
+    // Damaged bytes are not what anybody sent.
+    if (isRegistryError(error)) return false;
+    throw error;
+  }
 }

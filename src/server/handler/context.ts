@@ -1,10 +1,11 @@
-import type { StorageDriver } from "../../driver.ts";
+import type { Provenance, StorageDriver } from "../../driver.ts";
 import type { PromptName } from "../../names.ts";
 import type { PromptRegistry } from "../../registry.ts";
 import type { PathParams } from "../protocol/path.ts";
 import type { RouteSpec } from "../protocol/routes.ts";
 import type { Access, AuditEntry, AuditLog, Principal, PublishPolicy, RequestEvent } from "../types.ts";
 import type { Watcher } from "./feed.ts";
+import type { Streams } from "./streams.ts";
 
 export interface HandlerOptions {
   /** Who may do what. There is no default: see `openAccess` for a server that lets everybody do everything. */
@@ -21,7 +22,7 @@ export interface HandlerOptions {
   readonly readyBytes?: number;
   /** How often the change feed is looked at while somebody needs to know. Milliseconds; default 250. */
   readonly pollInterval?: number;
-  /** Event streams at once. Default 1000. */
+  /** Event streams at once; one caller gets a tenth of them at most, and all without credentials half. Default 1000. */
   readonly maxStreams?: number;
   /** Version of the server, for discovery. */
   readonly version?: string;
@@ -32,18 +33,19 @@ export interface HandlerOptions {
 /** What all requests share. */
 export interface Shared {
   readonly registry: PromptRegistry;
-  /** The storage itself. */
   readonly driver: StorageDriver;
-  /** The same, where publishing asks the policy first. */
-  readonly guarded: StorageDriver;
   readonly options: HandlerOptions;
   readonly access: Access;
   readonly watcher: Watcher;
+  readonly streams: Streams;
   readonly now: () => Date;
   readonly maxBodyBytes: number;
   /** A prompt was changed, or may have been, by this server. */
   changed(name: PromptName): void;
 }
+
+/** What the audit log is told beyond who asked for what. */
+export type Note = Partial<Writable<AuditEntry>>;
 
 type Writable<T> = { -readonly [K in keyof T]: T[K] };
 
@@ -60,8 +62,9 @@ export interface Call {
   readonly query: Readonly<Record<string, unknown>>;
   /** Checked JSON, or the text of a document. */
   readonly body: unknown;
-  /** What the audit log is told of it. */
-  readonly note: Partial<Writable<AuditEntry>>;
+  readonly note: Note;
+  /** Where it is several things: an entry for each, with what the note says and its own. */
+  readonly parts: Note[];
 }
 
 export interface Result {
@@ -78,6 +81,8 @@ export interface DocumentResult {
   /** ETag without quotes and coding. */
   readonly tag: string;
   readonly cache: "exact" | "moving";
+  /** Where it is not what the storage itself just said. */
+  readonly provenance?: Provenance;
 }
 
 export type RouteHandler = (call: Call) => Promise<Result>;

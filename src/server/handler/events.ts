@@ -1,93 +1,143 @@
 import type { Cursor } from "../../driver.ts";
-import { StatusError } from "../protocol/problem.ts";
+import type { PromptName } from "../../names.ts";
 import { readable } from "./authorize.ts";
 import type { Call } from "./context.ts";
+import type { News } from "./feed.ts";
 
 const LIMIT = 1000;
 /** Proxies close what is silent. Milliseconds. */
 const HEARTBEAT = 15_000;
-/** How often it is asked again whether the credentials still hold. Milliseconds. */
-const RECHECK = 60_000;
-
-let open = 0;
+/** Names that wait for a reader that is slow; beyond them it reads the feed again from where it is. */
+const MAX_WAITING = 10_000;
 
 /**
  * The feed as server-sent events: `change` with `{"name": …}`, and the cursor as their id. Who comes back with the last
- * id misses nothing. Ends where the credentials end, and where the server stops.
+ * id misses nothing. Before anything is sent the credentials are asked for again; the stream ends where they end, and
+ * where the server stops.
  *
  * @param from a cursor; default: from now on
+ * @throws RegistryError INVALID for a cursor that is none; UNAVAILABLE, RATE_LIMITED where too many are open
  */
 export async function eventStream(call: Call, from: Cursor | undefined): Promise<ReadableStream<Uint8Array>> {
-  const { driver, watcher, access, options } = call.shared;
-  if (open >= (options.maxStreams ?? 1000)) {
-    throw new StatusError(503, "UNAVAILABLE", "too many event streams are open; try again later", {
-      retryAfter: 10_000,
-    });
+  const { driver, watcher, access, streams } = call.shared;
+  const { address, request } = call;
+  const leave = streams.enter(call.principal, address);
+  let cursor: Cursor | undefined;
+  try {
+    // A cursor that is none is the caller's mistake, to be told before the stream begins.
+    const query = from === undefined ? { limit: 1 } : { limit: 1, cursor: from };
+    cursor = from ?? (await driver.changes(query, { signal: request.signal })).cursor;
+    if (from !== undefined) await driver.changes(query, { signal: request.signal });
+  } catch (error) {
+    leave();
+    throw error;
   }
-  const authorization = call.request.headers.get("authorization") ?? undefined;
+  const authorization = request.headers.get("authorization") ?? undefined;
   const ended = new AbortController();
-  const end = () => ended.abort();
-  call.request.signal.addEventListener("abort", end, { once: true });
-  // A cursor that is none is the caller's mistake, to be told before the stream begins.
-  let cursor = (await driver.changes(from === undefined ? { limit: 1 } : { limit: 1, cursor: from })).cursor;
-  if (from !== undefined) cursor = from;
-  let principal = call.principal;
-  let checked = Date.now();
-  open++;
+  const waiting = new Waiting();
+  const unlisten = watcher.listen((news) => waiting.add(news));
+  const close = () => {
+    unlisten();
+    leave();
+    ended.abort();
+    waiting.add("end");
+    request.signal.removeEventListener("abort", close);
+  };
+  request.signal.addEventListener("abort", close, { once: true });
   const encoder = new TextEncoder();
 
   async function* events(): AsyncGenerator<string> {
     yield `retry: 1000\nid: ${cursor}\nevent: ready\ndata: {}\n\n`;
+    // What was before the watcher's news is read here, to the end; from then on they are enough.
+    let isBehind = true;
+    let empty = 0;
     while (!ended.signal.aborted && !watcher.stopped) {
-      if (Date.now() - checked > RECHECK) {
-        principal = await access.authenticate({ authorization, address: call.address });
-        checked = Date.now();
+      let names: readonly PromptName[] | undefined;
+      if (isBehind) {
+        const query = { limit: LIMIT, ...(cursor === undefined ? {} : { cursor }) };
+        const page = await driver.changes(query, { signal: ended.signal });
+        empty = page.items.length === 0 ? empty + 1 : 0;
+        isBehind = page.cursor !== cursor && empty < 3;
+        cursor = page.cursor;
+        names = page.items.map(({ name }) => name);
+      } else {
+        const news = await waiting.next(HEARTBEAT);
+        if (news === "end") return;
+        if (news === "gap") {
+          isBehind = true;
+          empty = 0;
+          continue;
+        }
+        names = news?.names;
+        cursor = news?.cursor ?? cursor;
       }
-      const heard = watcher.wait(ended.signal, HEARTBEAT);
-      const page = await driver.changes({ limit: LIMIT, ...(cursor === undefined ? {} : { cursor }) });
-      const isReadable = readable(access, principal);
-      const names = [...new Set(page.items.map(({ name }) => name))].filter(isReadable);
-      const moved = page.cursor !== cursor;
-      cursor = page.cursor;
-      if (names.length > 0) {
-        yield names
-          .map((name, i) => {
-            // The id stands with the last one: who breaks off before it is told of all of them again.
-            const id = i === names.length - 1 ? `id: ${cursor}\n` : "";
-            return `${id}event: change\ndata: ${JSON.stringify({ name })}\n\n`;
-          })
-          .join("");
+      const credentials = { authorization, address };
+      const principal = access.remembered?.(credentials) ?? (await access.authenticate(credentials));
+      if (names === undefined) yield ": still here\n\n";
+      else {
+        const text = changeEvents([...new Set(names)].filter(readable(access, principal)), cursor);
+        if (text !== "") yield text;
       }
-      if (moved && page.items.length > 0) continue;
-      if ((await heard) === "silence") yield ": still here\n\n";
     }
   }
 
   const source = events();
-  let closed = false;
-  const close = () => {
-    if (closed) return;
-    closed = true;
-    open--;
-    ended.abort();
-    call.request.signal.removeEventListener("abort", end);
-  };
   return new ReadableStream({
     async pull(controller) {
       try {
         const next = await source.next();
-        if (next.done === true) {
-          close();
-          controller.close();
-        } else controller.enqueue(encoder.encode(next.value));
+        if (next.done !== true) return controller.enqueue(encoder.encode(next.value));
       } catch {
         // Whoever reads comes back with its last id, and is told then what is wrong.
-        close();
-        controller.close();
       }
-    },
-    cancel() {
       close();
+      controller.close();
     },
+    cancel: close,
   });
+}
+
+function changeEvents(names: readonly PromptName[], cursor: Cursor | undefined): string {
+  return names
+    .map((name, i) => {
+      // The id stands with the last one: who breaks off before it is told of all of them again.
+      const id = i === names.length - 1 ? `id: ${cursor}\n` : "";
+      return `${id}event: change\ndata: ${JSON.stringify({ name })}\n\n`;
+    })
+    .join("");
+}
+
+/** News that the reader has not come to yet. */
+class Waiting {
+  #news: News[] = [];
+  #names = 0;
+  #wake: (() => void) | undefined;
+
+  add(news: News): void {
+    if (news === "end" || news === "gap") this.#news = [news];
+    else {
+      this.#news.push(news);
+      this.#names += news.names.length;
+      if (this.#names > MAX_WAITING) this.#news = ["gap"];
+    }
+    if (this.#news.length === 1 && typeof this.#news[0] === "string") this.#names = 0;
+    this.#wake?.();
+  }
+
+  /** `undefined` after so many milliseconds of silence. */
+  async next(silence: number): Promise<News | undefined> {
+    if (this.#news.length === 0) {
+      await new Promise<void>((resolve) => {
+        const timer = setTimeout(resolve, silence).unref();
+        this.#wake = () => {
+          clearTimeout(timer);
+          resolve();
+        };
+      });
+      this.#wake = undefined;
+    }
+    const news = this.#news.shift();
+    if (news !== undefined && typeof news !== "string") this.#names -= news.names.length;
+    return news;
+  }
 }

@@ -1,23 +1,36 @@
-import type { Cursor, StorageDriver } from "../../driver.ts";
-import { isRegistryError } from "../../errors.ts";
+import type { Cursor, Page, StorageDriver } from "../../driver.ts";
+import { isRegistryError, RegistryError } from "../../errors.ts";
 import type { PromptName } from "../../names.ts";
 
 const LIMIT = 1000;
 /** Milliseconds after which an unreachable feed vouches for nothing any more. */
 const MAX_SILENCE = 10_000;
+/** Milliseconds in which a look has to be answered. */
+const PATIENCE = 5000;
+/** After a change made here, listeners are told without waiting for the next look. Milliseconds. */
+const SOON = 10;
+
+/** A page of the feed; `gap`: something may have been missed; `end`: the watcher stopped. */
+export type News = { readonly names: readonly PromptName[]; readonly cursor: Cursor } | "gap" | "end";
 
 /**
- * Looks at the change feed for all who need to know, and only while somebody does. It keeps no process alive.
+ * Looks at the change feed for all who need to know, and only while somebody does: what it costs does not grow with those
+ * who listen. It keeps no process alive.
  */
 export class Watcher {
   readonly #driver: StorageDriver;
   readonly #interval: number;
   readonly #changed: (name: PromptName | undefined) => void;
-  readonly #waiting = new Set<() => void>();
+  readonly #patience: number;
+  readonly #listeners = new Set<(news: News) => void>();
   #cursor: Cursor | undefined;
   #timer: NodeJS.Timeout | undefined;
   #running = false;
+  #looking = false;
+  #again = false;
+  #soon = false;
   #stopped = false;
+  /** When the last look that succeeded began. */
   #seen = 0;
   #needed = 0;
 
@@ -25,17 +38,28 @@ export class Watcher {
   epoch = 0;
 
   /** @param changed told each name that may have changed; `undefined`: any may have */
-  constructor(driver: StorageDriver, interval: number, changed: (name: PromptName | undefined) => void) {
+  constructor(
+    driver: StorageDriver,
+    interval: number,
+    changed: (name: PromptName | undefined) => void,
+    patience = PATIENCE,
+  ) {
     this.#driver = driver;
     this.#interval = interval;
     this.#changed = changed;
+    this.#patience = patience;
   }
 
   /** Whether every change since some instant before now is heard of. Asking keeps it going for a minute. */
   isWatching(): boolean {
     this.touch();
     this.#start();
-    return this.#cursor !== undefined;
+    return this.vouches();
+  }
+
+  /** Whether what was kept may still be believed: the feed was there not long ago. */
+  vouches(): boolean {
+    return this.#cursor !== undefined && Date.now() - this.#seen <= this.#interval + MAX_SILENCE;
   }
 
   /** Somebody still relies on it. */
@@ -47,39 +71,30 @@ export class Watcher {
     return this.#stopped;
   }
 
-  /** Resolves at the next change that is heard of, when the watcher or the signal stops, or after so much silence. */
-  wait(signal: AbortSignal, silence: number): Promise<"heard" | "silence"> {
-    // Else, between two waits, there would be nobody to keep it going for.
-    this.#needed = Date.now();
+  /**
+   * Tells everything that is heard of from now on.
+   *
+   * @returns ends it
+   */
+  listen(listener: (news: News) => void): () => void {
+    this.touch();
+    this.#listeners.add(listener);
     this.#start();
-    return new Promise((resolve) => {
-      if (signal.aborted || this.#stopped) {
-        resolve("heard");
-        return;
-      }
-      const end = (what: "heard" | "silence") => {
-        clearTimeout(timer);
-        signal.removeEventListener("abort", done);
-        this.#waiting.delete(done);
-        resolve(what);
-      };
-      const done = () => end("heard");
-      const timer = setTimeout(() => end("silence"), silence).unref();
-      this.#waiting.add(done);
-      signal.addEventListener("abort", done, { once: true });
-    });
+    return () => this.#listeners.delete(listener);
   }
 
-  /** Something changed here: nobody needs to wait for the feed to say so. */
+  /** Something changed here: nobody needs to wait for the next look. */
   noteChange(): void {
     this.epoch++;
-    for (const done of [...this.#waiting]) done();
+    if (this.#listeners.size === 0 || !this.#running || this.#stopped) return;
+    if (this.#looking) this.#again = true;
+    else if (!this.#soon) this.#lookSoon();
   }
 
   stop(): void {
     this.#stopped = true;
     clearTimeout(this.#timer);
-    for (const done of [...this.#waiting]) done();
+    this.#tell("end");
   }
 
   #start(): void {
@@ -89,40 +104,75 @@ export class Watcher {
     void this.#look();
   }
 
+  /** Not put off by the changes that come until then. */
+  #lookSoon(): void {
+    this.#soon = true;
+    this.#lookIn(Math.min(SOON, this.#interval));
+  }
+
+  #lookIn(milliseconds: number): void {
+    clearTimeout(this.#timer);
+    this.#timer = setTimeout(() => void this.#look(), milliseconds).unref();
+  }
+
   async #look(): Promise<void> {
+    const began = Date.now();
+    this.#looking = true;
+    this.#again = false;
+    this.#soon = false;
     try {
       await this.#follow();
-      this.#seen = Date.now();
+      this.#seen = began;
     } catch (error) {
-      if (isRegistryError(error, "ABORTED")) this.#stopped = true;
+      if (isRegistryError(error, "ABORTED")) this.stop();
       const isLost = isRegistryError(error, "INVALID") || isRegistryError(error, "HISTORY_REWRITTEN");
       if (isLost || this.#stopped || Date.now() - this.#seen > MAX_SILENCE) this.#forget();
     }
-    const isIdle = this.#waiting.size === 0 && Date.now() - this.#needed > 60_000;
+    this.#looking = false;
+    const isIdle = this.#listeners.size === 0 && Date.now() - this.#needed > 60_000;
     if (isIdle || this.#stopped) {
       this.#running = false;
       this.#forget();
       return;
     }
-    this.#timer = setTimeout(() => void this.#look(), this.#interval).unref();
+    if (this.#again) this.#lookSoon();
+    else this.#lookIn(this.#interval);
   }
 
   async #follow(): Promise<void> {
     if (this.#cursor === undefined) {
-      this.#cursor = (await this.#driver.changes({ limit: LIMIT })).cursor;
+      this.#cursor = (await this.#page(undefined)).cursor;
       this.#hear(undefined);
-      // Before this nobody watched: whoever waits looks for himself.
-      this.noteChange();
+      // Before this nobody watched: who listens looks for himself.
+      this.#tell("gap");
       return;
     }
     for (let empty = 0; empty < 3; ) {
       const cursor: Cursor = this.#cursor as Cursor;
-      const page = await this.#driver.changes({ cursor, limit: LIMIT });
+      const page = await this.#page(cursor);
       this.#cursor = page.cursor;
-      for (const { name } of page.items) this.#hear(name);
-      if (page.items.length > 0) this.noteChange();
-      empty = page.items.length === 0 ? empty + 1 : 0;
+      const names = page.items.map(({ name }) => name);
+      for (const name of names) this.#hear(name);
+      if (names.length > 0 && page.cursor !== undefined) this.#tell({ names, cursor: page.cursor });
+      empty = names.length === 0 ? empty + 1 : 0;
       if (page.cursor === cursor || page.cursor === undefined) return;
+    }
+  }
+
+  /** One that hangs must not keep anybody believing that nothing happens. */
+  async #page(cursor: Cursor | undefined): Promise<Page<{ readonly name: PromptName }>> {
+    let timer: NodeJS.Timeout | undefined;
+    const late = new Promise<never>((_, reject) => {
+      timer = setTimeout(
+        () => reject(new RegistryError("TIMEOUT", "the change feed did not answer in time", { operation: "changes" })),
+        this.#patience,
+      ).unref();
+    });
+    const query = { limit: LIMIT, ...(cursor === undefined ? {} : { cursor }) };
+    try {
+      return await Promise.race([this.#driver.changes(query, { signal: AbortSignal.timeout(this.#patience) }), late]);
+    } finally {
+      clearTimeout(timer);
     }
   }
 
@@ -131,9 +181,13 @@ export class Watcher {
     this.#changed(name);
   }
 
+  #tell(news: News): void {
+    for (const listener of [...this.#listeners]) listener(news);
+  }
+
+  /** The next look that succeeds tells who listens that there is a gap. */
   #forget(): void {
     this.#cursor = undefined;
     this.#hear(undefined);
-    for (const done of [...this.#waiting]) done();
   }
 }

@@ -105,9 +105,9 @@ export function slotsOf(change: Change, difference: Difference, imports: boolean
   for (const { to } of difference.labels) if (to !== undefined) versions.add(to);
   if (difference.pin && difference.to.pin !== undefined) versions.add(difference.to.pin);
   for (const version of difference.restored) versions.add(version);
+  for (const { version } of change.remove ?? []) versions.add(version);
   if (!imports) {
     for (const { version } of difference.yanked) versions.add(version);
-    for (const { version } of change.remove ?? []) versions.add(version);
     for (const version of difference.removed) versions.add(version);
   }
   for (const version of brought) versions.delete(version);
@@ -118,7 +118,8 @@ export type Slots = ReadonlyMap<Version, ReadAnswer>;
 
 /**
  * Refuses what no registry would have planned. Who imports brings the past of another registry along, in which less can
- * be checked: marks may come before their tombstones, and labels may be on yanked versions.
+ * be checked: marks may come before their tombstones, tombstones without what they removed, and labels may be on yanked
+ * versions.
  *
  * @throws RegistryError NOT_FOUND, CONFLICT, INVALID
  */
@@ -184,6 +185,17 @@ export function checkChange(
     if (own(to.yanked, version)?.removed !== true) continue;
     throw new RegistryError("INVALID", `${name}@${version} is restored and still marked as removed`, context(version));
   }
+}
+
+/**
+ * Holds an importer's tombstones to the head that they were judged by: else a label that is put on the version meanwhile
+ * would be left on nothing.
+ */
+export function guardRemoval(change: Change, slots: Slots, state: HeadState | undefined): Change {
+  const { guard, head, remove = [] } = change;
+  if (head !== undefined || guard !== undefined) return change;
+  const takesAway = remove.some(({ version }) => slots.get(version)?.status === "found");
+  return takesAway ? { ...change, guard: state?.revision ?? null } : change;
 }
 
 function refuseMarked(name: PromptName, to: Omit<Head, "generation">, version: Version, what: string): void {

@@ -1,5 +1,5 @@
 import { openStored, type SealedDocument } from "../../document.ts";
-import type { Change, ReadAnswer, StorageDriver, VersionEntry } from "../../driver.ts";
+import type { Change, Commit, ReadAnswer, StorageDriver, VersionEntry } from "../../driver.ts";
 import { isRegistryError } from "../../errors.ts";
 import type { PromptName } from "../../names.ts";
 import { compareVersions, isPrerelease, type Version } from "../../semver.ts";
@@ -9,20 +9,35 @@ import type { Publication, PublishPolicy } from "../types.ts";
  * Shows every document that a change is about to publish to the policy. What is there already was published once, and is
  * not asked about again.
  *
+ * @returns the rules that it was published in spite of
  * @throws what the policy throws
  */
-export async function askPolicy(driver: StorageDriver, policy: PublishPolicy, change: Change): Promise<void> {
+export async function askPolicy(
+  driver: StorageDriver,
+  policy: PublishPolicy,
+  change: Change,
+): Promise<readonly string[]> {
   const { name, add = [] } = change;
-  if (add.length === 0) return;
+  if (add.length === 0) return [];
   const asks = add.map(({ version }) => ({ name, selector: { kind: "version" as const, version } }));
   const slots: ReadAnswer[] = [];
   const size = driver.capabilities.maxBatch;
   for (let i = 0; i < asks.length; i += size)
     slots.push(...(await driver.read(asks.slice(i, i + size), { fresh: true })));
   const fresh = add.filter((_, i) => slots[i]?.status === "absent");
-  if (fresh.length === 0) return;
+  if (fresh.length === 0) return [];
   const releases = await releasesOf(driver, name);
-  for (const document of fresh) await policy(await publicationOf(driver, document, releases, fresh));
+  const rules = new Set<string>();
+  for (const document of fresh) {
+    const found = await policy(await publicationOf(driver, document, releases, fresh));
+    for (const rule of found?.overridden ?? []) rules.add(rule);
+  }
+  return [...rules];
+}
+
+/** What the entry of a request says about it. */
+export function overrideNote(rules: readonly string[]): string | undefined {
+  return rules.length === 0 ? undefined : `policy.override ${rules.join(" ")}`;
 }
 
 async function releasesOf(driver: StorageDriver, name: PromptName): Promise<readonly Version[]> {
@@ -76,8 +91,8 @@ function opened(document: { readonly name: PromptName; readonly version: Version
   }
 }
 
-/** The driver, where every document that is about to be published is shown to the policy first. */
-export function withPolicy(inner: StorageDriver, policy: PublishPolicy): StorageDriver {
+/** The driver, where something is asked before each commit. */
+export function withCheck(inner: StorageDriver, check: (commit: Commit) => Promise<void>): StorageDriver {
   return {
     kind: inner.kind,
     location: inner.location,
@@ -90,7 +105,7 @@ export function withPolicy(inner: StorageDriver, policy: PublishPolicy): Storage
     history: (name, query, op) => inner.history(name, query, op),
     changes: (query, op) => inner.changes(query, op),
     async commit(commit, op) {
-      for (const change of commit.changes) await askPolicy(inner, policy, change);
+      await check(commit);
       return inner.commit(commit, op);
     },
     repair: (plan, op) => inner.repair(plan, op),

@@ -5,6 +5,7 @@ import { formatSelector, type PromptName, parseSelector, type Selector } from ".
 import type { Version } from "../../semver.ts";
 import { StatusError } from "../protocol/problem.ts";
 import type { Call, Result, RouteHandler } from "./context.ts";
+import { listVisible } from "./visible.ts";
 
 /** What a request that reads may be answered with from memory, and when it must end. */
 export function operationOf({ request }: Call): { readonly signal: AbortSignal; readonly fresh: boolean } {
@@ -51,17 +52,20 @@ async function documentResult(call: Call, selector: DriverSelector): Promise<Res
   const opened = openStored(document.text, document);
   if (opened.kind === "tombstone") return missing(call, selector, { ...answer, status: "removed" });
   const { version } = document;
-  const cache = selector.kind === "version" ? "exact" : "moving";
+  const { provenance } = answer;
+  // What may have been removed meanwhile is not to be kept by anybody.
+  const cache = selector.kind === "version" && provenance?.stale !== true ? "exact" : "moving";
+  const known = { cache, ...(provenance === undefined ? {} : { provenance }) } as const;
   const headers = {
     "Content-Location": `/v1/prompts/${name}/-/versions/${version}`,
     "Registry-Version": version,
-    ...(answer.provenance?.stale === true ? { Warning: '110 - "Response is Stale"' } : {}),
+    ...(provenance?.stale === true ? { Warning: '110 - "Response is Stale"' } : {}),
   };
   if (form === "sealed") {
-    return { status: 200, headers, document: { text: document.text, tag: opened.digest, cache } };
+    return { status: 200, headers, document: { text: document.text, tag: opened.digest, ...known } };
   }
   if (form === "text") {
-    return { status: 200, headers, document: { text: opened.text, tag: `${opened.digest};text`, cache } };
+    return { status: 200, headers, document: { text: opened.text, tag: `${opened.digest};text`, ...known } };
   }
   const selected = `${name}@${version}`;
   return { status: 200, headers, json: await call.shared.registry.getPrompt(selected, { ...op, status: true }) };
@@ -102,19 +106,14 @@ async function listPrompts(call: Call): Promise<Result> {
   if (prefix !== undefined && !/^[a-z0-9._/-]*$/.test(prefix)) {
     throw new RegistryError("INVALID", 'a prefix is made of a-z, 0-9, ".", "_", "-", "/"', { field: "query.prefix" });
   }
-  const page = await driver.listPrompts(
-    {
-      ...pageOf(call),
-      ...(prefix === undefined ? {} : { prefix }),
-      ...(text === undefined ? {} : { text }),
-      ...(include === undefined ? {} : { include }),
-      ...(includeRemoved === "true" ? { includeRemoved: true } : {}),
-    },
-    operationOf(call),
-  );
-  // A page that gets shorter, or empty, by this keeps its cursor.
-  const items = page.items.filter(({ name }) => access.allows(call.principal, "read", { name }));
-  return pageResult(call, { ...page, items });
+  const query = {
+    ...pageOf(call),
+    ...(prefix === undefined ? {} : { prefix }),
+    ...(text === undefined ? {} : { text }),
+    ...(include === undefined ? {} : { include }),
+    ...(includeRemoved === "true" ? { includeRemoved: true } : {}),
+  };
+  return pageResult(call, await listVisible(driver, access, call.principal, query, operationOf(call)));
 }
 
 async function resolve(call: Call): Promise<Result> {

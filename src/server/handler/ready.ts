@@ -27,7 +27,7 @@ function flat(headers: Readonly<Record<string, string>>): readonly string[] {
 
 /**
  * Whole answers of exact versions, each verified once, by request target. The oldest make room. An entry goes when
- * its prompt is heard to have changed, and after a day.
+ * its prompt is heard to have changed, and a day after it was known to be true.
  */
 export class ReadyAnswers {
   readonly #entries = new Map<string, Entry>();
@@ -48,12 +48,16 @@ export class ReadyAnswers {
   /**
    * @param asked the coding that was negotiated; a body that coding does not pay for is the same for all
    * @param headers of the 200, as they were sent
+   * @param since when the storage said so; milliseconds since the epoch
    */
   put(
     { target, name, tag, asked }: { target: string; name: PromptName; tag: string; asked: Coding },
     body: Buffer,
     headers: Readonly<Record<string, string>>,
+    since = Date.now(),
   ): void {
+    const until = since + DOCUMENT_MAX_AGE * 1000;
+    if (until <= Date.now()) return;
     if (body.length > this.#maxBytes / 8) return;
     let entry = this.#entries.get(target);
     if (entry !== undefined && entry.tag !== tag) {
@@ -61,7 +65,6 @@ export class ReadyAnswers {
       entry = undefined;
     }
     if (entry === undefined) {
-      const until = Date.now() + DOCUMENT_MAX_AGE * 1000;
       entry = { target, name, tag, until, variants: new Map(), bytes: 0 };
       this.#entries.set(target, entry);
       const targets = this.#byName.get(name) ?? new Set();

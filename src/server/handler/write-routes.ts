@@ -1,5 +1,5 @@
 import { isSealed, openStored, readSeal } from "../../document.ts";
-import type { HistoryAction, ReadAnswer } from "../../driver.ts";
+import type { ReadAnswer, StorageDriver } from "../../driver.ts";
 import { isRegistryError, RegistryError } from "../../errors.ts";
 import { type Label, parseLabel } from "../../names.ts";
 import type { PointerResult } from "../../registry/pointers.ts";
@@ -10,49 +10,39 @@ import { StatusError } from "../protocol/problem.ts";
 import { require } from "./authorize.ts";
 import { tagsOf } from "./coding.ts";
 import type { Call, Result, RouteHandler } from "./context.ts";
+import { askPolicy, overrideNote, withCheck } from "./policy.ts";
 import { nameOf } from "./read-routes.ts";
 
-/** A registry in the name of the caller: its author, this server's clock, and the id that the caller chose. */
-function registryOf(call: Call): PromptRegistry {
-  const { guarded, now } = call.shared;
-  const key = keyOf(call);
-  return new PromptRegistry(guarded, {
+/** A registry in the name of the caller: its author, and this server's clock. */
+export function registryOf(call: Call, driver: StorageDriver = guarded(call), id?: string): PromptRegistry {
+  return new PromptRegistry(driver, {
     author: call.principal.name,
-    now,
-    ...(key === undefined ? {} : { newId: () => key }),
+    now: call.shared.now,
+    ...(id === undefined ? {} : { newId: () => id }),
   });
 }
 
-function keyOf({ request }: Call): string | undefined {
-  const key = request.headers.get("idempotency-key") ?? undefined;
-  if (key === undefined || /^[\x21-\x7e]{1,200}$/.test(key)) return key;
-  throw new StatusError(400, "INVALID", "Idempotency-Key must be 1 to 200 visible ASCII characters", {
-    field: "Idempotency-Key",
-  });
-}
-
-/** A change that was made under this key already, as the history of the prompt tells. */
-async function doneBefore(call: Call, action: HistoryAction) {
-  const key = keyOf(call);
-  if (key === undefined) return undefined;
-  const { items } = await call.shared.driver.history(nameOf(call), { limit: 100 }, { fresh: true });
-  const entry = items.find(({ commit }) => commit === key);
-  if (entry === undefined) return undefined;
-  if (entry.action === action && entry.by === call.principal.name) return entry;
-  throw new StatusError(422, "INVALID", "this Idempotency-Key was used for another change", {
-    field: "Idempotency-Key",
+/** The storage, where publishing asks the policy first. */
+function guarded({ shared, note }: Call): StorageDriver {
+  const { policy } = shared.options;
+  if (policy === undefined) return shared.driver;
+  return withCheck(shared.driver, async ({ changes }) => {
+    for (const change of changes) {
+      const override = overrideNote(await askPolicy(shared.driver, policy, change));
+      if (override !== undefined) note.note = override;
+    }
   });
 }
 
 /** `message` of the query or the body. The request's signal is left out: what has begun is brought to its end. */
-function messageOf({ query, body }: Call): { readonly message?: string } {
+export function messageOf({ query, body }: Call): { readonly message?: string } {
   const given = (query.message ?? (typeof body === "object" ? (body as { message?: string }).message : undefined)) as
     | string
     | undefined;
   return given === undefined ? {} : { message: given };
 }
 
-function pointer(call: Call, result: PointerResult, status = 200): Result {
+export function pointer(call: Call, result: PointerResult, status = 200): Result {
   const { version, from, status: outcome } = result;
   if (version !== undefined) call.note.to = version;
   if (from !== undefined) call.note.from = from;
@@ -102,6 +92,19 @@ async function putVersion(call: Call): Promise<Result> {
     ...(expect === undefined ? {} : { expect: expect === "none" ? null : expect }),
     ...(unpin === "true" ? { unpin: true } : {}),
   });
+}
+
+async function postVersion(call: Call): Promise<Result> {
+  if (call.request.headers.has("idempotency-key")) {
+    // There is no entry of the history to know it by, and to take it would promise what is not done.
+    throw new StatusError(
+      400,
+      "INVALID",
+      "Idempotency-Key is not taken here: PUT a version, or POST /v1/commits, whose id serves",
+      { field: "Idempotency-Key" },
+    );
+  }
+  return store(call, { name: nameOf(call), ...(call.body as Omit<StoreRequest, "name">) } as StoreRequest);
 }
 
 function required(message: string): StatusError {
@@ -156,9 +159,21 @@ async function under<T>(
   }
 }
 
+/**
+ * Whether a label is where it is wanted already: a request whose reply was lost is sent again with the precondition of then,
+ * and must not look like a lost race (RFC 9110, 13.1.1 allows the answer of success).
+ */
+async function isThere(call: Call, version: string): Promise<boolean> {
+  const { request, params, shared } = call;
+  if (!request.headers.has("if-match") && !request.headers.has("if-none-match")) return false;
+  const selector = { kind: "label", label: params.label as Label } as const;
+  const [answer] = await shared.driver.read([{ name: nameOf(call), selector }], { fresh: true });
+  return answer?.status === "found" && answer.document.version === version;
+}
+
 async function putLabel(call: Call): Promise<Result> {
   const { version } = call.body as { version: string };
-  const expect = await expectation(call, true);
+  const expect = (await isThere(call, version)) ? (version as Version) : await expectation(call, true);
   const result = await under(call, expect, (e) =>
     registryOf(call).setLabel(nameOf(call), call.params.label as Label, version, { ...messageOf(call), expect: e }),
   );
@@ -173,25 +188,6 @@ async function deleteLabel(call: Call): Promise<Result> {
   return pointer(call, result);
 }
 
-async function rollback(call: Call): Promise<Result> {
-  const name = nameOf(call);
-  const before = await doneBefore(call, "rollback");
-  if (before !== undefined) {
-    const { to, from } = before;
-    return pointer(call, {
-      name,
-      status: "unchanged",
-      ...(to === undefined ? {} : { version: to }),
-      ...(from === undefined ? {} : { from }),
-    });
-  }
-  const { to } = call.body as { to?: string };
-  return pointer(
-    call,
-    await registryOf(call).rollback(name, { ...messageOf(call), ...(to === undefined ? {} : { to }) }),
-  );
-}
-
 function versionOf(call: Call): Version {
   const version = call.params.version as Version;
   call.note.version = version;
@@ -200,8 +196,7 @@ function versionOf(call: Call): Version {
 
 export const writeRoutes = {
   "versions.put": putVersion,
-  "versions.post": (call) =>
-    store(call, { name: nameOf(call), ...(call.body as Omit<StoreRequest, "name">) } as StoreRequest),
+  "versions.post": postVersion,
   "versions.delete": async (call) => {
     const removed = await registryOf(call).deleteVersion(nameOf(call), versionOf(call), messageOf(call));
     if (removed.status === "unchanged") call.note.outcome = "unchanged";
@@ -222,7 +217,6 @@ export const writeRoutes = {
     pointer(call, await registryOf(call).unyank(nameOf(call), versionOf(call), messageOf(call))),
   "labels.put": putLabel,
   "labels.delete": deleteLabel,
-  "rollback.post": rollback,
   "pin.delete": async (call) => pointer(call, await registryOf(call).unpin(nameOf(call), messageOf(call))),
   "deprecation.put": async (call) =>
     pointer(call, await registryOf(call).deprecate(nameOf(call), (call.body as { message: string }).message)),

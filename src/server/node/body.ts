@@ -2,30 +2,87 @@ import type { IncomingMessage } from "node:http";
 import { RegistryError } from "../../errors.ts";
 import { StatusError } from "../protocol/problem.ts";
 
-/** Bytes of all bodies of a server that are in memory now. */
-export class BodyBudget {
+export interface BudgetOptions {
+  /** Bytes of all that are in memory now. */
+  readonly most: number;
+  /** Bytes of those of one caller. */
+  readonly share: number;
+  /** How many of one caller may be waited for. Default: any number. */
+  readonly awaited?: number;
+}
+
+interface Held {
+  bytes: number;
+  awaited: number;
+  places: number;
+}
+
+/** Room for one body or answer. */
+export interface Room {
+  take(bytes: number): boolean;
+  /** It is about to be waited for; `false`: for too many of this caller already. */
+  wait(): boolean;
+  /** It is there. */
+  arrived(): void;
+  close(): void;
+}
+
+/** Bytes that are held for callers: bodies that come in, or answers that go out. No caller has all of them. */
+export class ByteBudget {
   readonly #most: number;
+  readonly #share: number;
+  readonly #awaited: number;
+  readonly #held = new Map<string, Held>();
   #used = 0;
 
-  constructor(most: number) {
+  constructor({ most, share, awaited = Number.POSITIVE_INFINITY }: BudgetOptions) {
     this.#most = most;
+    this.#share = share;
+    this.#awaited = awaited;
   }
 
-  take(bytes: number): boolean {
-    if (this.#used + bytes > this.#most) return false;
-    this.#used += bytes;
-    return true;
-  }
-
-  give(bytes: number): void {
-    this.#used -= bytes;
+  open(caller: string): Room {
+    const held = this.#held.get(caller) ?? { bytes: 0, awaited: 0, places: 0 };
+    held.places++;
+    this.#held.set(caller, held);
+    let mine = 0;
+    let isAwaited = false;
+    let isOpen = true;
+    const arrived = () => {
+      if (isAwaited) held.awaited--;
+      isAwaited = false;
+    };
+    return {
+      take: (bytes) => {
+        if (this.#used + bytes > this.#most || held.bytes + bytes > this.#share) return false;
+        this.#used += bytes;
+        held.bytes += bytes;
+        mine += bytes;
+        return true;
+      },
+      wait: () => {
+        if (held.awaited >= this.#awaited) return false;
+        held.awaited++;
+        isAwaited = true;
+        return true;
+      },
+      arrived,
+      close: () => {
+        if (!isOpen) return;
+        isOpen = false;
+        arrived();
+        this.#used -= mine;
+        held.bytes -= mine;
+        if (--held.places === 0) this.#held.delete(caller);
+      },
+    };
   }
 }
 
 export interface Body {
   readonly stream: ReadableStream<Uint8Array>;
-  /** Set when more came than may come. */
-  readonly refused: () => "too_large" | "bodies" | undefined;
+  /** Why it is not taken: more than may come, or at a time when there is too much else. */
+  readonly refused: () => "too_large" | "bodies" | "overloaded" | undefined;
   release(): void;
 }
 
@@ -45,25 +102,45 @@ export function hasBody(request: IncomingMessage): boolean {
   return request.headers["transfer-encoding"] !== undefined || (length !== undefined && length !== "0");
 }
 
+export interface BodyOptions {
+  readonly limit: number;
+  readonly budget: ByteBudget;
+  /** Whose share of the budget it is. */
+  readonly caller: string;
+  /** Told when somebody wants it who has to wait for it. */
+  readonly waiting: () => void;
+  /** Told when it is there at last; `false`: it is too late for it. */
+  readonly arrived: () => Promise<boolean>;
+}
+
 /**
  * The body as it is asked for: nothing is read before somebody wants it, so who is not let in fills no memory. It ends with
  * an error as soon as it is larger than `limit`.
  */
-export function bodyOf(request: IncomingMessage, limit: number, budget: BodyBudget): Body {
+export function bodyOf(request: IncomingMessage, options: BodyOptions): Body {
+  const { limit, budget, caller, waiting, arrived } = options;
   let seen = 0;
-  let held = 0;
+  const room = budget.open(caller);
   let over = false;
-  let refused: "too_large" | "bodies" | undefined;
+  let isWanted = false;
+  let isLate = false;
+  let refused: ReturnType<Body["refused"]>;
+  let controller: ReadableStreamDefaultController<Uint8Array>;
+  const fail = (error: RegistryError) => {
+    if (over) return;
+    over = true;
+    request.pause();
+    controller.error(error);
+  };
+  const busy = (why: "bodies" | "overloaded") => {
+    refused = why;
+    fail(new RegistryError("UNAVAILABLE", "too many large requests at once; wait and try again"));
+  };
   request.pause();
   const stream = new ReadableStream<Uint8Array>(
     {
-      start(controller) {
-        const fail = (error: RegistryError) => {
-          if (over) return;
-          over = true;
-          request.pause();
-          controller.error(error);
-        };
+      start(given) {
+        controller = given;
         request.on("data", (chunk: Buffer) => {
           if (over) return;
           seen += chunk.length;
@@ -71,24 +148,31 @@ export function bodyOf(request: IncomingMessage, limit: number, budget: BodyBudg
             refused = "too_large";
             return fail(tooLarge(limit));
           }
-          if (!budget.take(chunk.length)) {
-            refused = "bodies";
-            return fail(new RegistryError("UNAVAILABLE", "too many large requests at once; wait and try again"));
-          }
-          held += chunk.length;
-          controller.enqueue(chunk);
+          if (!room.take(chunk.length)) return busy("bodies");
+          given.enqueue(chunk);
           request.pause();
         });
-        request.on("end", () => {
+        request.on("end", async () => {
+          if (over) return;
+          room.arrived();
+          if (isLate && !(await arrived())) return busy("overloaded");
           if (over) return;
           over = true;
-          controller.close();
+          given.close();
         });
         const gone = () => fail(new RegistryError("ABORTED", "the client went away before its request was complete"));
         request.on("error", gone);
-        request.on("close", gone);
+        request.on("close", () => {
+          if (!request.complete) gone();
+        });
       },
       pull() {
+        if (!isWanted && !request.complete) {
+          if (!room.wait()) return busy("bodies");
+          isLate = true;
+          waiting();
+        }
+        isWanted = true;
         request.resume();
       },
       cancel() {
@@ -98,12 +182,5 @@ export function bodyOf(request: IncomingMessage, limit: number, budget: BodyBudg
     },
     { highWaterMark: 0 },
   );
-  return {
-    stream,
-    refused: () => refused,
-    release() {
-      budget.give(held);
-      held = 0;
-    },
-  };
+  return { stream, refused: () => refused, release: () => room.close() };
 }

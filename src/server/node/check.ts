@@ -18,6 +18,9 @@ const ONCE: ReadonlySet<string> = new Set([
   "x-request-id",
 ]);
 
+/** A name, an IPv4 address or an IPv6 one in brackets, with or without a port: what clients write. */
+const HOST = /^(?:[A-Za-z0-9_][A-Za-z0-9._-]*|\[[0-9A-Fa-f:.]{2,45}\])(?::(\d{1,5}))?$/;
+
 const refused = (status: number, detail: string) => new StatusError(status, "INVALID", detail, { field: "request" });
 
 /**
@@ -34,11 +37,22 @@ export function headRefusal(method: string, rawHeaders: readonly string[]): Stat
     if (seen.includes(`|${name}|`)) return refused(400, `the header ${name} is given twice`);
     if (name === "transfer-encoding" && rawHeaders[i + 1] !== "chunked")
       return refused(501, "no transfer-encoding but chunked is known here");
+    if (name === "host" && !isHostName(rawHeaders[i + 1] as string))
+      return refused(400, "the header host is malformed");
+    if (method === "GET" || method === "HEAD") {
+      if (name === "transfer-encoding" || (name === "content-length" && rawHeaders[i + 1] !== "0"))
+        return refused(400, `a ${method} has no body here`);
+    }
     seen += `|${name}|`;
   }
   if (seen.includes("|transfer-encoding|") && seen.includes("|content-length|"))
     return refused(400, "transfer-encoding and content-length exclude each other");
   return undefined;
+}
+
+function isHostName(host: string): boolean {
+  const match = HOST.exec(host);
+  return match !== null && Number(match[1] ?? 0) <= 65_535;
 }
 
 /** A target that a URL parser would mend never gets to one. */

@@ -1,20 +1,25 @@
 import type { IncomingMessage, RequestListener, ServerResponse } from "node:http";
 import { RegistryError } from "../../errors.ts";
+import { addressKey, Buckets } from "../operations/buckets.ts";
 import type { ReadinessCheck } from "../operations/health.ts";
 import { PROBLEM_TYPE, problemOf, statusOf } from "../protocol/problem.ts";
-import type { Access, RequestInfo } from "../types.ts";
+import type { Access, AuditLog, Principal, RequestInfo } from "../types.ts";
 
 export interface OwnOptions {
   readonly access: Access;
   readonly readiness: ReadinessCheck;
   readonly secure: readonly (readonly [string, string])[];
   isDraining(): boolean;
+  /** Where denials are written. */
+  readonly audit?: AuditLog | undefined;
   /** The text for `/metrics`. */
   metrics(): Promise<string>;
 }
 
 type Answer = (request: IncomingMessage, response: ServerResponse, info: RequestInfo) => void;
 
+/** That are written down, by caller: a few at once, then one in ten minutes. */
+const DENIALS = { rate: 1 / 600, burst: 3 };
 const METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8";
 
 /** What the server answers about itself: whether it lives, whether it is ready, what it counted. */
@@ -60,14 +65,39 @@ export function ownAnswers(options: OwnOptions): {
     send(request, response, 200, METRICS_TYPE, await options.metrics());
   }
 
-  const metrics = reading(async (request, response, { address }) => {
+  const denials = new Buckets(DENIALS);
+  const untold = { count: 0 };
+
+  /** Of those who come without credentials, or ask again and again, the first are written down, and how many the others were. */
+  async function denied({ address, requestId }: RequestInfo, who: Principal | undefined, { code }: RegistryError) {
+    if (options.audit === undefined) return;
+    if (denials.take(who?.id ?? (address === undefined ? "" : addressKey(address))) > 0) {
+      untold.count++;
+      return;
+    }
+    const note = untold.count === 0 ? {} : { note: `${untold.count} more since the last` };
+    untold.count = 0;
+    await options.audit.append({
+      ...(who === undefined ? {} : { who: who.id, name: who.name }),
+      ...{ action: "metrics.get", outcome: "denied", code },
+      ...(address === undefined ? {} : { address }),
+      ...(requestId === undefined ? {} : { requestId }),
+      ...note,
+    });
+  }
+
+  const metrics = reading(async (request, response, info) => {
+    let principal: Principal | undefined;
     try {
-      const principal = await access.authenticate({ authorization: request.headers.authorization, address });
+      principal = await access.authenticate({ authorization: request.headers.authorization, address: info.address });
       if (!access.allows(principal, "admin", {}))
         throw new RegistryError("FORBIDDEN", "metrics take the right admin; or use a metrics port of their own");
       await figures(request, response);
     } catch (thrown) {
       const error = thrown instanceof RegistryError ? thrown : new RegistryError("INTERNAL", "metrics failed");
+      // The answer is no, whether that can be written down or not, and does not wait for it.
+      if (error.code === "UNAUTHENTICATED" || error.code === "FORBIDDEN")
+        void denied(info, principal, error).catch(() => {});
       const more = error.code === "UNAUTHENTICATED" ? ["www-authenticate", "Bearer"] : [];
       send(request, response, statusOf(error), PROBLEM_TYPE, JSON.stringify(problemOf(error)), more);
     }

@@ -14,6 +14,24 @@ export function secureHeaders(tls: boolean): readonly (readonly [string, string]
   ];
 }
 
+/** Flat headers, and what they lack of ours. */
+export function withHeaders(given: readonly string[], more: readonly (readonly [string, string])[]): string[] {
+  const has = new Set(given.filter((_, i) => i % 2 === 0).map((name) => name.toLowerCase()));
+  return [...given, ...more.filter(([name]) => !has.has(name)).flat()];
+}
+
+/** What a 304 says: the rest is in the answer that the client has (RFC 9110, 15.4.5). */
+const OF_UNCHANGED: ReadonlySet<string> = new Set(["etag", "cache-control", "content-location", "vary", "warning"]);
+
+export function unchangedHeaders(given: readonly string[]): string[] {
+  const kept: string[] = [];
+  for (let i = 0; i < given.length; i += 2) {
+    const [name, value] = given.slice(i, i + 2) as [string, string];
+    if (OF_UNCHANGED.has(name.toLowerCase())) kept.push(name, value);
+  }
+  return kept;
+}
+
 /** Of milliseconds, for `Retry-After`. */
 export function retrySeconds(ms: number): string {
   return String(Math.max(1, Math.ceil(ms / 1000)));
@@ -59,11 +77,28 @@ export async function sendStream(
   }
 }
 
-function drained(response: ServerResponse, patience: number): Promise<void> {
+/** So much is handed over at a time; what fits into less needs no waiting for. */
+export const PIECE = 64 * 1024;
+
+/**
+ * Sends bytes as fast as the client takes them, and resolves when it has, or is gone.
+ *
+ * @param patience milliseconds in which a client must take something
+ */
+export async function sendBytes(bytes: Uint8Array, response: ServerResponse, patience: number): Promise<void> {
+  for (let at = 0; at < bytes.length && !response.destroyed; at += PIECE) {
+    if (!response.write(bytes.subarray(at, at + PIECE))) await drained(response, patience);
+  }
+  if (response.destroyed) return;
+  response.end();
+  if (!response.writableFinished) await drained(response, patience, "finish");
+}
+
+function drained(response: ServerResponse, patience: number, event: "drain" | "finish" = "drain"): Promise<void> {
   return new Promise((resolve) => {
     const done = () => {
       clearTimeout(timer);
-      response.off("drain", done);
+      response.off(event, done);
       response.off("close", done);
       resolve();
     };
@@ -71,7 +106,7 @@ function drained(response: ServerResponse, patience: number): Promise<void> {
       response.destroy();
       done();
     }, patience);
-    response.once("drain", done);
+    response.once(event, done);
     response.once("close", done);
   });
 }

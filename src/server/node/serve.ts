@@ -1,6 +1,7 @@
 import type { PromptRegistry } from "../../registry.ts";
 import { createHandler, type HandlerOptions } from "../handler.ts";
 import { DEFAULT_LIMITS } from "../operations/limits.ts";
+import { pollOf } from "../operations/watch.ts";
 import { type ListenOptions, listen, type RunningServer } from "./server.ts";
 
 export interface ServeOptions extends ListenOptions, Omit<HandlerOptions, "access" | "maxBodyBytes" | "maxStreams"> {}
@@ -24,12 +25,16 @@ export interface ServeOptions extends ListenOptions, Omit<HandlerOptions, "acces
 export async function serve(registry: PromptRegistry, options: ServeOptions): Promise<RunningServer> {
   const { bodyBytes = DEFAULT_LIMITS.bodyBytes, streams = DEFAULT_LIMITS.streams } = options.limits ?? {};
   const { observe } = options;
+  // Those who look at the feed, for caches and for what lies ready, do it equally often.
+  const poll = options.poll ?? pollOf(registry);
+  const pollInterval = options.pollInterval ?? poll;
   let close: (() => void) | undefined;
   const server = await listen(
     registry,
     (given) => {
       const handler = createHandler(registry, {
         ...options,
+        ...(pollInterval === undefined ? {} : { pollInterval }),
         access: given.access,
         maxBodyBytes: bodyBytes,
         maxStreams: streams,
@@ -41,7 +46,7 @@ export async function serve(registry: PromptRegistry, options: ServeOptions): Pr
       close = () => handler.close();
       return handler;
     },
-    options,
+    poll === undefined ? options : { ...options, poll },
   ).catch((error: unknown) => {
     close?.();
     throw error;

@@ -2,14 +2,14 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import { RegistryError, show } from "../../errors.ts";
 import type { PromptRegistry } from "../../registry.ts";
 import { Gate } from "../operations/gate.ts";
-import { ReadinessCheck } from "../operations/health.ts";
+import { figuresOf, probe, ReadinessCheck } from "../operations/health.ts";
 import { checkLimits, type ServerLimits, throttled } from "../operations/limits.ts";
 import { createLog, type LogLevel } from "../operations/log.ts";
 import { Metrics } from "../operations/metrics.ts";
 import { type OpenTelemetry, requestTracing } from "../operations/tracing.ts";
-import { watchChanges } from "../operations/watch.ts";
-import type { Access, Handler, RequestEvent } from "../types.ts";
-import { BodyBudget } from "./body.ts";
+import { pollOf, watchChanges } from "../operations/watch.ts";
+import type { Access, AuditLog, Handler, RequestEvent } from "../types.ts";
+import { ByteBudget } from "./body.ts";
 import { addressList, hostCheck, isLoopback, loopbackHosts } from "./check.ts";
 import { createListener, startListening, stopAccepting, type TlsFiles } from "./listen.ts";
 import { ownAnswers } from "./own.ts";
@@ -38,11 +38,16 @@ export interface ListenOptions {
   readonly log?: (lines: string) => void;
   /** Default `all`. */
   readonly logLevel?: LogLevel;
+  /** Where denials of what the server itself answers are written. Default: nowhere. */
+  readonly audit?: AuditLog;
   /** Its `storageCall` is for `counted`. Default: its own. */
   readonly metrics?: Metrics;
   /** `@opentelemetry/api`. Default: no spans. */
   readonly tracing?: OpenTelemetry;
-  /** Milliseconds between two looks at the change feed. Default 500, or 2000 where the storage calls. */
+  /**
+   * Milliseconds between two looks at the change feed. Default 500; 2000 where the storage calls; with `serve`, 5000 where
+   * each look is a request (S3, GitHub, HTTP).
+   */
   readonly poll?: number;
 }
 
@@ -86,7 +91,8 @@ export async function listen(
   const access = throttled(options.access, limits.principalRate);
   const metrics = options.metrics ?? new Metrics();
   const log = createLog(options.log ?? (() => {}), options.log === undefined ? "off" : options.logLevel);
-  const readiness = new ReadinessCheck(registry);
+  const readiness = new ReadinessCheck(registry, { maxAge: Math.max(2000, pollOf(registry) ?? 0) });
+  const figures = figuresOf(registry);
   const gate = new Gate({ concurrency: limits.concurrency, queue: limits.queue, wait: limits.queueWait });
   const streams = new Set<AbortController>();
   let draining = false;
@@ -106,6 +112,7 @@ export async function listen(
   const own = ownAnswers({
     access,
     readiness,
+    audit: options.audit,
     secure: secureHeaders(tls !== undefined),
     isDraining: () => draining,
     metrics: async () =>
@@ -115,7 +122,7 @@ export async function listen(
         connections: await connections(),
         streams: streams.size,
         ready: (await readiness.look()).ok,
-        health: readiness.last?.health,
+        health: await figures(),
       }),
   });
   const created = createTraffic({
@@ -123,7 +130,12 @@ export async function listen(
       handler,
       limits,
       gate,
-      bodies: new BodyBudget(limits.bodiesBytes),
+      bodies: new ByteBudget({
+        most: limits.bodiesBytes,
+        share: Math.max(limits.bodiesBytes / 4, limits.bodyBytes),
+        awaited: limits.concurrency,
+      }),
+      replies: new ByteBudget({ most: limits.repliesBytes, share: limits.repliesBytes / 4 }),
       streams,
       secure: secureHeaders(tls !== undefined),
       tracing:
@@ -135,7 +147,6 @@ export async function listen(
     limits,
     metrics,
     log,
-    scheme: tls === undefined ? "http" : "https",
     isHost: (name) => isHost(name),
     isProxy:
       options.trustedProxies === undefined || options.trustedProxies.length === 0
@@ -176,6 +187,10 @@ export async function listen(
   const shown = host.includes(":") ? `[${host}]` : host;
   const url = `${tls === undefined ? "http" : "https"}://${shown}:${actual}`;
   log.event("info", "listening", { url });
+  const probing = new AbortController();
+  const probed = probe(registry, probing.signal).then((problem) => {
+    if (problem !== undefined) log.event("warn", "the storage is not well; see `prompt-registry check`", { problem });
+  });
   if (tls === undefined && !isLoopback(host))
     log.event("warn", "tokens travel unencrypted; use --tls-cert and --tls-key, or a proxy that ends TLS");
   let stopping: Promise<number> | undefined;
@@ -197,7 +212,8 @@ export async function listen(
     await closed;
     // Ends what Node looks after beside its connections.
     server.close(() => {});
-    await watch.stop();
+    probing.abort();
+    await Promise.all([watch.stop(), probed]);
     await aside?.close();
     log.event(cut === 0 ? "info" : "warn", "stopped", { cut });
     log.close();

@@ -5,19 +5,19 @@ import { addressKey, Buckets } from "../operations/buckets.ts";
 import type { CheckedLimits, ThrottledAccess } from "../operations/limits.ts";
 import type { Log } from "../operations/log.ts";
 import type { Metrics, Refused } from "../operations/metrics.ts";
+import { reasonOf } from "../operations/reason.ts";
 import { givenRequestId, requestIds } from "../operations/request-id.ts";
 import { PROBLEM_TYPE, problemOf, statusOf } from "../protocol/problem.ts";
 import type { Principal, RequestEvent, RequestInfo } from "../types.ts";
 import { clientAddress, headRefusal, isLoopback, targetRefusal } from "./check.ts";
 import { exchange, type Site } from "./exchange.ts";
-import { retrySeconds } from "./reply.ts";
+import { retrySeconds, unchangedHeaders, withHeaders } from "./reply.ts";
 
 export interface TrafficOptions {
   readonly site: Omit<Site, "refuse">;
   readonly limits: CheckedLimits;
   readonly metrics: Metrics;
   readonly log: Log;
-  readonly scheme: "http" | "https";
   readonly isHost: (host: string | undefined) => boolean;
   readonly isProxy: ((address: string) => boolean) | undefined;
   /** Answers of the server itself, by path. */
@@ -47,6 +47,7 @@ interface Told {
   readonly code: string | undefined;
   /** Of the prompt. */
   readonly name: string | undefined;
+  readonly reason: string | undefined;
   readonly aborted: boolean;
 }
 
@@ -56,6 +57,7 @@ interface Pending {
 
 /** Only exact versions lie ready. */
 const READY_ROUTE = "GET /v1/prompts/{name}/-/versions/{version}";
+const NOTHING_ELSE = { code: undefined, name: undefined, reason: undefined, aborted: false } as const;
 const OWN_OPEN: ReadonlySet<string> = new Set(["/healthz", "/readyz"]);
 
 export interface Traffic {
@@ -68,7 +70,7 @@ export interface Traffic {
 
 /** What happens to each request, from its headers to its line in the log. */
 export function createTraffic(options: TrafficOptions): Traffic {
-  const { limits, metrics, log, scheme, isHost, isProxy, own, access } = options;
+  const { limits, metrics, log, isHost, isProxy, own, access } = options;
   const { handler, secure } = options.site;
   const nextId = requestIds();
   const addresses = new Buckets(limits.addressRate);
@@ -77,6 +79,8 @@ export function createTraffic(options: TrafficOptions): Traffic {
   const poisoned = new WeakSet<Socket>();
   const ids = new WeakMap<ServerResponse, string>();
   const codes = new WeakMap<ServerResponse, ErrorCode>();
+  const reasons = new WeakMap<ServerResponse, string>();
+  let hasWarned = false;
   const prepared = new WeakMap<readonly string[], string[]>();
   const secureFlat = secure.flat();
 
@@ -97,7 +101,7 @@ export function createTraffic(options: TrafficOptions): Traffic {
 
   function refuse(request: IncomingMessage, response: ServerResponse, why: Refused, error: RegistryError): void {
     metrics.refused(why);
-    if (error.code === "INTERNAL") log.event("error", "the handler failed", { error: String(error.cause) });
+    if (error.code === "INTERNAL") reasons.set(response, reasonOf(error));
     if (response.headersSent || response.destroyed) return void response.destroy();
     const status = statusOf(error);
     const id = ids.get(response);
@@ -116,11 +120,10 @@ export function createTraffic(options: TrafficOptions): Traffic {
   }
 
   /** Headers of an answer that lies ready, with ours; made once for each. */
-  function headersOf(given: readonly string[]): string[] {
+  function headersOf(status: number, given: readonly string[]): string[] {
     let all = prepared.get(given);
     if (all === undefined) {
-      const has = new Set(given.filter((_, i) => i % 2 === 0).map((name) => name.toLowerCase()));
-      all = [...given, ...secure.filter(([name]) => !has.has(name)).flat()];
+      all = status === 304 ? unchangedHeaders(given) : withHeaders(given, secure);
       prepared.set(given, all);
     }
     return all;
@@ -128,7 +131,18 @@ export function createTraffic(options: TrafficOptions): Traffic {
 
   function addressOf(request: IncomingMessage): string | undefined {
     const peer = request.socket.remoteAddress;
+    if (!hasWarned && request.headers["x-forwarded-for"] !== undefined) warnOfProxy(peer);
     return isProxy === undefined ? peer : clientAddress(peer, request.headers["x-forwarded-for"], isProxy);
+  }
+
+  /** Callers of this machine have no limit by address; behind a proxy that would be all of them. */
+  function warnOfProxy(peer: string | undefined): void {
+    if (peer === undefined || !isLoopback(peer) || isProxy?.(peer) === true) return;
+    hasWarned = true;
+    log.event(
+      "warn",
+      "a proxy on this machine is not trusted, so all who come through it count as one and have no limit by address; name it in trustedProxies (--trust-proxy 127.0.0.1)",
+    );
   }
 
   function onRequest(request: IncomingMessage, response: ServerResponse): void {
@@ -177,13 +191,13 @@ export function createTraffic(options: TrafficOptions): Traffic {
     const ready = handler.ready(method, info.target, request.headers, info);
     if (ready === undefined) return false;
     const { status, body } = ready;
-    let headers = headersOf(ready.headers);
+    let headers = headersOf(status, ready.headers);
     if (request.headers["x-request-id"] !== undefined) headers = [...headers, "x-request-id", info.requestId];
     response.writeHead(status, site.isDraining() ? [...headers, "connection", "close"] : headers);
     response.end(method === "HEAD" ? undefined : body);
     const ms = performance.now() - started;
     const principal = access.seen;
-    tell(info, { method, route: READY_ROUTE, status, ms, principal, code: undefined, name: undefined, aborted: false });
+    tell(info, { method, route: READY_ROUTE, status, ms, principal, ...NOTHING_ELSE });
     return true;
   }
 
@@ -194,7 +208,9 @@ export function createTraffic(options: TrafficOptions): Traffic {
     const code = codes.get(response) ?? event?.code;
     const ms = performance.now() - started;
     const { principal, name } = event ?? {};
-    tell(info, { method, route, status, ms, principal, code, name, aborted: !response.writableFinished });
+    const isOurs = status >= 500 || code === "INTERNAL" || code === "CONFIG" || code === "CORRUPT";
+    const reason = reasons.get(response) ?? (isOurs && event?.error !== undefined ? reasonOf(event.error) : undefined);
+    tell(info, { method, route, status, ms, principal, code, name, reason, aborted: !response.writableFinished });
   }
 
   function turnAway(arrival: Arrival, why: Refused, error: RegistryError): void {
@@ -222,8 +238,7 @@ export function createTraffic(options: TrafficOptions): Traffic {
       pending.delete(requestId);
       finish(arrival, info, entry.event?.route ?? "refused", entry.event);
     });
-    const origin = `${scheme}://${request.headers.host ?? "localhost"}`;
-    void exchange(site, { request, response, info, origin });
+    void exchange(site, { request, response, info });
   }
 
   return {

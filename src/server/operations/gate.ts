@@ -19,6 +19,8 @@ interface Waiting {
 export class Gate {
   readonly #options: GateOptions;
   readonly #waiting = new Set<Waiting>();
+  /** Of those who wait, who were inside before. */
+  #back = 0;
   #inside = 0;
   #leaving = 0;
 
@@ -35,19 +37,24 @@ export class Gate {
   }
 
   /** `true`: come in, and call `leave` later. A promise: wait for the answer. */
-  enter(): boolean | Promise<boolean> {
+  enter(again = false): boolean | Promise<boolean> {
     const { concurrency, queue, wait } = this.#options;
     if (this.#inside < concurrency) {
       this.#inside++;
       return true;
     }
-    if (this.#waiting.size >= queue) return false;
+    // Who was let in once is not sent away for the length of the queue, and keeps nobody out of it.
+    if (this.#waiting.size - this.#back >= queue && !again) return false;
+    if (again) this.#back++;
     return new Promise((admit) => {
       const entry: Waiting = {
-        admit,
+        admit: (admitted) => {
+          if (again) this.#back--;
+          admit(admitted);
+        },
         timer: setTimeout(() => {
           this.#waiting.delete(entry);
-          admit(false);
+          entry.admit(false);
         }, wait),
       };
       this.#waiting.add(entry);
@@ -65,6 +72,11 @@ export class Gate {
     });
   }
 
+  /** The same for who only waits from now on: the place is free at once. */
+  step(): void {
+    this.#release();
+  }
+
   #release(): void {
     const [next] = this.#waiting;
     if (next === undefined) {
@@ -75,5 +87,45 @@ export class Gate {
     this.#waiting.delete(next);
     clearTimeout(next.timer);
     next.admit(true);
+  }
+}
+
+/** The place of one request, which it may leave and ask for again. */
+export class GatePlace {
+  readonly #gate: Gate;
+  #inside = false;
+  #over = false;
+
+  constructor(gate: Gate) {
+    this.#gate = gate;
+  }
+
+  /** @param again it was inside before, and left to wait for its caller */
+  async enter(again = false): Promise<boolean> {
+    const entered = this.#gate.enter(again);
+    const admitted = typeof entered === "boolean" ? entered : await entered;
+    if (admitted && this.#over) {
+      this.#gate.leave();
+      return false;
+    }
+    this.#inside = admitted;
+    return admitted;
+  }
+
+  leave(): void {
+    if (this.#inside) this.#gate.leave();
+    this.#inside = false;
+  }
+
+  /** Leaves to wait for its caller. */
+  step(): void {
+    if (this.#inside) this.#gate.step();
+    this.#inside = false;
+  }
+
+  /** Leaves, and takes no place that comes later. */
+  end(): void {
+    this.#over = true;
+    this.leave();
   }
 }

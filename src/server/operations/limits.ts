@@ -24,13 +24,15 @@ export interface ServerLimits {
   readonly documentBytes?: number;
   /** Bytes of any other body, as of a batch. Default 16 MiB. */
   readonly bodyBytes?: number;
-  /** Bytes of all bodies that are being read. Default 128 MiB. */
+  /** Bytes of all bodies that are being read, of which one caller has a quarter, but one body at least. Default 128 MiB. */
   readonly bodiesBytes?: number;
+  /** Bytes of large answers that clients have not taken yet, of which one caller has a quarter. Default 128 MiB. */
+  readonly repliesBytes?: number;
   /** Milliseconds until the headers are there. Default 10,000. */
   readonly headersTimeout?: number;
   /** Milliseconds until the whole request is there. Default 30,000. */
   readonly requestTimeout?: number;
-  /** Milliseconds until the answer begins; then the request is given up with 503. Default 30,000. */
+  /** Milliseconds until the answer begins; then the request is given up with 504, whether its work ends or not. Default 30,000. */
   readonly answerTimeout?: number;
   /** Milliseconds that an idle connection is kept. Default 65,000, longer than the usual 60 of balancers in front. */
   readonly keepAliveTimeout?: number;
@@ -52,6 +54,7 @@ export const DEFAULT_LIMITS: CheckedLimits = Object.freeze({
   documentBytes: 2 ** 20 + 64 * 2 ** 10,
   bodyBytes: 16 * 2 ** 20,
   bodiesBytes: 128 * 2 ** 20,
+  repliesBytes: 128 * 2 ** 20,
   headersTimeout: 10_000,
   requestTimeout: 30_000,
   answerTimeout: 30_000,

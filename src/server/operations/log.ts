@@ -15,6 +15,8 @@ export interface RequestRecord {
   /** Of the prompt. */
   readonly name?: string | undefined;
   readonly code?: string | undefined;
+  /** Why the server could not do it, without secrets. */
+  readonly reason?: string | undefined;
   /** The client was gone before the answer was out. */
   readonly aborted?: boolean;
 }
@@ -68,7 +70,7 @@ export function createLog(sink: (lines: string) => void, level: LogLevel = "all"
 
   return {
     request(requestId, address, record) {
-      const { status, method, route, ms, principal, name, code, aborted } = record;
+      const { status, method, route, ms, principal, name, code, reason, aborted } = record;
       if (level === "off" || (level === "errors" && status < 400)) return;
       const kind = status >= 500 ? "error" : "info";
       let line = `{"time":"${time()}","level":"${kind}","msg":"request","requestId":"${requestId}","method":"${method}","route":${JSON.stringify(route)},"status":${status},"ms":${Math.round(ms * 1000) / 1000}`;
@@ -77,6 +79,7 @@ export function createLog(sink: (lines: string) => void, level: LogLevel = "all"
         line += `,"principal":${JSON.stringify(principal.id)},"principalName":${JSON.stringify(principal.name)}`;
       if (name !== undefined) line += `,"name":${JSON.stringify(name)}`;
       if (code !== undefined) line += `,"code":"${code}"`;
+      if (reason !== undefined) line += `,"reason":${JSON.stringify(reason)}`;
       if (aborted === true) line += ',"aborted":true';
       add(`${line}}\n`);
     },

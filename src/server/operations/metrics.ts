@@ -15,6 +15,7 @@ export type Refused =
   | "principal_rate"
   | "streams"
   | "bodies"
+  | "replies"
   | "failed";
 
 /** What is there now, and not counted here. */

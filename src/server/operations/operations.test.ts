@@ -167,7 +167,7 @@ describe("readiness", () => {
   test("is asked once for many, and no is an answer in time", async () => {
     let checks = 0;
     const inner = memory();
-    const hanging = { ...inner, check: () => new Promise<never>(() => checks++) };
+    const hanging = { ...inner, changes: () => new Promise<never>(() => checks++) };
     const readiness = new ReadinessCheck(new PromptRegistry(hanging), { deadline: 20 });
     const looks = await Promise.all([readiness.look(), readiness.look(), readiness.look()]);
     expect(looks.map((one) => one.state)).toEqual(["unavailable", "unavailable", "unavailable"]);

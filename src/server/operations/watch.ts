@@ -4,12 +4,21 @@ import type { PromptName } from "../../names.ts";
 import type { PromptRegistry } from "../../registry.ts";
 
 export interface WatchOptions {
-  /** Milliseconds between two looks at the feed. Default 500; where the storage calls, 2000 between its calls. */
+  /** Milliseconds between two looks at the feed. Default 500, or 2000 between its calls where the storage calls. */
   readonly poll?: number;
   /** Told of names that may have changed; `undefined`: any may have. */
   readonly changed?: (names: readonly PromptName[] | undefined) => void;
   /** Told when a look fails, and when one succeeds again. */
   readonly trouble?: (error: unknown) => void;
+}
+
+/** Where each look is a request, which costs money, a quota, or another server's time. */
+export const REQUESTS: ReadonlySet<string> = new Set(["s3", "github", "http"]);
+export const POLL_BY_REQUESTS = 5000;
+
+/** Milliseconds between two looks at the feed where nobody says otherwise; `undefined`: looks cost nothing to speak of. */
+export function pollOf(registry: PromptRegistry): number | undefined {
+  return REQUESTS.has(registry.driver.kind) ? POLL_BY_REQUESTS : undefined;
 }
 
 const LIMIT = 1000;

@@ -49,7 +49,7 @@ export const WRITE_ROUTES = [
     right: "write",
     resource: "prompt",
     mutates: true,
-    headers: KEY,
+    headers: { "Idempotency-Key": "Refused: to be sure of one publication, PUT a version, or POST a commit" },
     body: json(
       z.strictObject({
         bump: z.enum(["major", "minor", "patch"]),
@@ -105,7 +105,6 @@ export const WRITE_ROUTES = [
     right: "admin",
     resource: "prompt",
     mutates: true,
-    headers: KEY,
     query: z.strictObject(changeQuery),
     body: markdown,
     replies: { 200: pointer },

@@ -164,14 +164,20 @@ export const versionPage = typed<Page<VersionEntry>>(
 export const historyPage = typed<Page<HistoryEntry>>(page(entry));
 export const changePage = typed<Page<ChangeEvent>>(page(z.object({ name })));
 
-const sealed = z.strictObject({ version, text });
+/** In each of the lists of one change. */
+export const MAX_DOCUMENTS = 2000;
+/** A prompt that is copied brings its whole history. */
+export const MAX_ENTRIES = 20_000;
+const sealed = z.array(z.strictObject({ version, text })).max(MAX_DOCUMENTS);
 export const change = z.strictObject({
   name,
-  add: z.array(sealed).optional(),
+  add: sealed.optional(),
   guard: revision.nullable().optional(),
-  head: z.strictObject({ expect: revision.nullable(), next: nextHead, entries: z.array(newEntry) }).optional(),
-  remove: z.array(sealed).optional(),
-  restore: z.array(sealed).optional(),
+  head: z
+    .strictObject({ expect: revision.nullable(), next: nextHead, entries: z.array(newEntry).max(MAX_ENTRIES) })
+    .optional(),
+  remove: sealed.optional(),
+  restore: sealed.optional(),
 });
 export const MAX_CHANGES = 500;
 export const commit = z.strictObject({

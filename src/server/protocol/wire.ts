@@ -44,8 +44,7 @@ function bare({ version, text }: SealedDocument): { version: Version; text: stri
  */
 export function changeFromWire(wire: WireChange): Change {
   const { name, add, guard, head, remove, restore } = wire;
-  const all = [...(add ?? []), ...(remove ?? []), ...(restore ?? [])].map((d) => d.version);
-  const twice = all.find((version, i) => all.indexOf(version) !== i);
+  const twice = repeated([...(add ?? []), ...(remove ?? []), ...(restore ?? [])].map((d) => d.version));
   if (twice !== undefined) throw new RegistryError("INVALID", `${name}@${twice} stands in one change twice`, { name });
   return {
     name,
@@ -55,6 +54,12 @@ export function changeFromWire(wire: WireChange): Change {
     ...(remove === undefined ? {} : { remove: remove.map((d) => sealedFrom(name, d, "tombstone")) }),
     ...(restore === undefined ? {} : { restore: restore.map((d) => sealedFrom(name, d, "document")) }),
   };
+}
+
+/** The first that stands in the list a second time. */
+export function repeated<T>(list: readonly T[]): T | undefined {
+  const seen = new Set<T>();
+  return list.find((one) => seen.size === seen.add(one).size);
 }
 
 function sealedFrom(
