@@ -26,7 +26,10 @@ export type ConfigInput = string | RegistryConfig;
 export interface LoadOptions {
   /** Where `prompt-registry.config.json|yaml|yml` is looked for and relative paths start. Default: the working directory. */
   readonly cwd?: string;
-  /** Where `PROMPT_REGISTRY_*` variables are looked for. Default `process.env`; `{}` for none. */
+  /**
+   * Where settings (`PROMPT_REGISTRY_*`) are looked for. Default `process.env`; `{}` for none. Tokens of backends are looked for
+   * in the environment of the process.
+   */
   readonly env?: Readonly<Record<string, string | undefined>>;
   /** A configuration file, or `false` to read none. Default: the one in `cwd`, if there is one. */
   readonly configFile?: string | false;

@@ -65,8 +65,14 @@ export function prefix(start: string): Layer {
       listVersions: async (name, query, op) => (isInside(name) ? inner.listVersions(name, query, op) : nothing(op)),
       history: async (name, query, op) => (isInside(name) ? inner.history(name, query, op) : nothing(op)),
       async changes(query, op) {
-        const page = await inner.changes(query, op);
-        return { items: page.items.filter(({ name }) => isInside(name)), cursor: page.cursor as Cursor };
+        // An empty page says that there is nothing more for now: it must not be one on which all happened elsewhere.
+        for (let from = query; ; ) {
+          const page = await inner.changes(from, op);
+          const items = page.items.filter(({ name }) => isInside(name));
+          const cursor = page.cursor as Cursor;
+          if (items.length > 0 || page.items.length === 0 || cursor === from.cursor) return { items, cursor };
+          from = { ...query, cursor };
+        }
       },
       commit,
       async repair(plan, op) {

@@ -384,4 +384,16 @@ describe("readonly and prefix", () => {
     expect(both.map((r) => r.status)).toEqual(["created", "failed"]);
     expect((await all.getPrompt("other")).version).toBe("1.0.0");
   });
+
+  it("prefix never shows an empty page of the feed while something inside is still to come", async () => {
+    const store = memory();
+    const all = new PromptRegistry(store);
+    const start = await prefix("team/")(store).changes({ limit: 10 });
+    for (const name of ["other/a", "other/b", "other/c", "team/a"])
+      await all.storePrompt({ name, version: "1.0.0", text: name });
+    const inside = prefix("team/")(store);
+    const page = await inside.changes({ cursor: start.cursor as string, limit: 1 });
+    expect(page.items).toEqual([{ name: "team/a" }]);
+    expect((await inside.changes({ cursor: page.cursor as string, limit: 1 })).items).toEqual([]);
+  });
 });

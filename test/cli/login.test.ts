@@ -216,6 +216,10 @@ describe("login to a registry server", () => {
     expect(who.out).toBe(`ci at ${origin}\ntoken: a file of yours (login)\nscopes: read, write:support\n`);
     expect((await run({}, "logout", origin)).out).toBe(`logged out of ${origin}\n`);
     expect((await run({}, "whoami", origin)).code).toBe(6);
+    // A token of the environment that is meant for another server is not shown to this one.
+    const meant = (at: string) => ({ env: { PROMPT_REGISTRY_TOKEN: right, PROMPT_REGISTRY_TOKEN_ORIGIN: at } });
+    expect((await run(meant("https://other.example"), "whoami", origin)).code).toBe(6);
+    expect((await run(meant(origin), "whoami", origin)).out).toContain("token: PROMPT_REGISTRY_TOKEN");
     // Something else than a registry server.
     expect((await login("prg_somethingelse", origin)).code).toBe(8);
     expect(shown()).not.toContain(right);

@@ -61,7 +61,11 @@ async function atGithub(
 }
 
 async function atServer(context: Context, origin: string): Promise<undefined> {
-  const found = await find(context, origin, ["PROMPT_REGISTRY_TOKEN"]);
+  const { PROMPT_REGISTRY_TOKEN_ORIGIN: named } = context.io.env;
+  const { tokenOrigin } = await import("../../drivers/http/options.ts");
+  // As the driver does it: a token that is meant for one server is not shown to another.
+  const isMeant = !named || tokenOrigin(named) === origin;
+  const found = await find(context, origin, isMeant ? ["PROMPT_REGISTRY_TOKEN"] : []);
   if (found === undefined) throw nobody(origin, `run \`prompt-registry login ${origin} --with-token\``);
   const principal = await principalOf(origin, found.token, context.signal);
   if (principal === undefined) {
