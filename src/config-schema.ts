@@ -1,5 +1,5 @@
 import * as z from "zod";
-import { place, storageSchema } from "./config-storages.ts";
+import { type Defined, place, type StorageConfig, storageSchema } from "./config-storages.ts";
 import { RegistryError } from "./errors.ts";
 import { bytes, count, duration, selector } from "./layers/config/values.ts";
 import { POLICY_RULES, type PolicyRule, type Severity } from "./policy/types.ts";
@@ -112,13 +112,6 @@ const configSchema = z.strictObject({
   server: serverSchema.optional(),
 });
 
-type Defined<T> = T extends readonly unknown[]
-  ? { [K in keyof T]: Defined<T[K]> }
-  : T extends object
-    ? { readonly [K in keyof T]: Defined<Exclude<T[K], undefined>> }
-    : T;
-
-export type StorageConfig = Defined<z.output<typeof storageSchema>>;
 /** A configuration that was checked: durations in milliseconds, locations taken apart. */
 export type CheckedConfig = Defined<z.output<typeof configSchema>>;
 

@@ -1,6 +1,7 @@
 import { createHash } from "node:crypto";
 import { resolve } from "node:path";
-import type { CheckedConfig, StorageConfig } from "../../config-schema.ts";
+import type { CheckedConfig } from "../../config-schema.ts";
+import type { StorageConfig } from "../../config-storages.ts";
 import type { StorageDriver } from "../../driver.ts";
 import { RegistryError } from "../../errors.ts";
 import type { CacheOptions } from "../cache/index.ts";

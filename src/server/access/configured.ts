@@ -1,4 +1,5 @@
-import type { CheckedConfig, StorageConfig } from "../../config-schema.ts";
+import type { CheckedConfig } from "../../config-schema.ts";
+import type { StorageConfig } from "../../config-storages.ts";
 import { RegistryError } from "../../errors.ts";
 import { type Place, placeBeside } from "./places.ts";
 

@@ -1,5 +1,5 @@
 import { join, resolve } from "node:path";
-import type { StorageConfig } from "../../config-schema.ts";
+import type { StorageConfig } from "../../config-storages.ts";
 import { RegistryError } from "../../errors.ts";
 import { OWN_FOLDER } from "./journal.ts";
 import type { TokenStore } from "./store.ts";

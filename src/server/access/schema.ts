@@ -1,6 +1,6 @@
 import * as z from "zod";
-import { parseLocation } from "../../config.ts";
 import { location } from "../../layers/config/values.ts";
+import { parseLocation } from "../../location.ts";
 import { parseLabel } from "../../names.ts";
 import { isCidr } from "./cidr.ts";
 import { isClaimName, OIDC_ALGORITHMS } from "./claims.ts";
