@@ -45,6 +45,10 @@ export async function checkConformance(url: string, options: ConformanceOptions 
       field: "prefix",
     });
   }
+  const matches = matcher(only);
+  if (!CHECKS.some(({ id }) => matches(id)) && !matches(CODES.id)) {
+    throw new RegistryError("INVALID", `no check has an id like ${show(only)}`, { field: "only" });
+  }
   const odd = new Map<string, string>();
   const seen = (answer: Answer) => judge(answer, odd);
   const client = (credentials: string | undefined) => new Client(origin, { token: credentials, timeout, signal, seen });
@@ -56,7 +60,6 @@ export async function checkConformance(url: string, options: ConformanceOptions 
     patience: timeout / 3,
   };
   const service = await describe(run.client);
-  const matches = matcher(only);
   const results: CheckResult[] = [];
   const note = (result: CheckResult) => {
     results.push(result);
