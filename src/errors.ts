@@ -141,3 +141,24 @@ export function abortError(signal: AbortSignal, operation?: string): RegistryErr
   }
   return new RegistryError("ABORTED", `the call was aborted${where}`, { ...context, cause: reason });
 }
+
+/** Work that its caller stops waiting for when the signal fires; what is under way goes on, and its end is nobody's. */
+export async function abortable<T>(
+  work: Promise<T>,
+  op: { readonly signal?: AbortSignal } | undefined,
+  operation: string,
+): Promise<T> {
+  const signal = op?.signal;
+  if (signal === undefined) return await work;
+  let stop: (() => void) | undefined;
+  const aborted = new Promise<never>((_, reject) => {
+    stop = () => reject(abortError(signal, operation));
+    signal.addEventListener("abort", stop, { once: true });
+  });
+  try {
+    return await Promise.race([work, aborted]);
+  } finally {
+    if (stop !== undefined) signal.removeEventListener("abort", stop);
+    work.catch(() => {});
+  }
+}

@@ -22,6 +22,7 @@ import { badCursor, cursorNumber, mergeHistory, pageOf, pageOfVersions } from ".
 import { isName, type Label, type PromptName } from "../names.ts";
 import { labelTarget, resolveLatest, sortVersionsDescending } from "../rules/latest.ts";
 import type { Version } from "../semver.ts";
+import { firstAfter } from "./keyset.ts";
 
 interface Slot {
   readonly document: StoredDocument;
@@ -78,19 +79,6 @@ function stateOf(prompt: Prompt): HeadState {
 function slotAnswer(slot: Slot, revision: string, lease: Lease, head?: HeadState): ReadAnswer {
   const status = slot.tombstone ? "removed" : "found";
   return Object.freeze({ status, document: slot.document, revision, lease, ...(head === undefined ? {} : { head }) });
-}
-
-/** Index of the first name that may be on the page, by bisection. */
-function firstAfter(names: readonly PromptName[], prefix: string, cursor: string | undefined): number {
-  let low = 0;
-  let high = names.length;
-  while (low < high) {
-    const middle = (low + high) >>> 1;
-    const name = names[middle] as string;
-    if (cursor === undefined || cursor < prefix ? name < prefix : name <= cursor) low = middle + 1;
-    else high = middle;
-  }
-  return low;
 }
 
 /** Finds the refusal of a change, or nothing; touches nothing. */

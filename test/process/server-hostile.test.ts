@@ -3,7 +3,8 @@ import { connect, type Socket } from "node:net";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { createProgram, type Program, raw, type ServerProcess, statuses } from "./server-process.ts";
+import { raw } from "../support/raw.ts";
+import { createProgram, type Program, type ServerProcess, statuses } from "./server-process.ts";
 
 let program: Program;
 let server: ServerProcess;

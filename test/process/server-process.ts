@@ -1,7 +1,6 @@
 // `prompt-registry serve` as a process of its own, from a bundle made once.
 import { type ChildProcess, spawn, spawnSync } from "node:child_process";
 import { cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
-import { connect } from "node:net";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 
@@ -135,26 +134,6 @@ export class ServerProcess {
   descriptors(): number {
     return readdirSync(`/proc/${this.pid}/fd`).length;
   }
-}
-
-/** What a server says to bytes as they are, until it closes the connection, or for `ms`. */
-export function raw(port: number, bytes: string | Buffer, ms = 3000): Promise<string> {
-  return new Promise((resolve) => {
-    const socket = connect(port, "127.0.0.1");
-    let got = "";
-    const end = () => {
-      clearTimeout(timer);
-      socket.destroy();
-      resolve(got);
-    };
-    const timer = setTimeout(end, ms);
-    socket.on("data", (chunk) => {
-      got += chunk.toString("latin1");
-    });
-    socket.on("close", end);
-    socket.on("error", end);
-    socket.write(bytes);
-  });
 }
 
 /** Statuses of all replies in what came back. */

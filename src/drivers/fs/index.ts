@@ -1,6 +1,6 @@
 import { resolve } from "node:path";
 import type { Capabilities, Operation, Outcome, ReadAnswer, ReadAsk, StorageDriver } from "../../driver.ts";
-import { abortError, RegistryError, show, throwIfAborted } from "../../errors.ts";
+import { abortable, RegistryError, show, throwIfAborted } from "../../errors.ts";
 import { answer, quickAnswer } from "./answers.ts";
 import { check } from "./check.ts";
 import { commitAll } from "./commit.ts";
@@ -180,20 +180,4 @@ export function fs(options: FsOptions): StorageDriver<{ readonly root: string }>
 function isKnown(name: CallName, [file]: readonly unknown[]): boolean {
   if (name === "fstat") return true;
   return name === "readlink" && typeof file === "string" && /^\/proc\/self\/fd\/\d+$/.test(file);
-}
-
-async function abortable<T>(work: Promise<T>, op: Operation | undefined, operation: string): Promise<T> {
-  const signal = op?.signal;
-  if (signal === undefined) return await work;
-  let stop: (() => void) | undefined;
-  const aborted = new Promise<never>((_, reject) => {
-    stop = () => reject(abortError(signal, operation));
-    signal.addEventListener("abort", stop, { once: true });
-  });
-  try {
-    return await Promise.race([work, aborted]);
-  } finally {
-    if (stop !== undefined) signal.removeEventListener("abort", stop);
-    work.catch(() => {});
-  }
 }

@@ -1,6 +1,6 @@
 import type { Octokit } from "@octokit/core";
 import type { Capabilities, Operation, ReadAsk, StorageDriver } from "../../driver.ts";
-import { abortError, RegistryError, throwIfAborted } from "../../errors.ts";
+import { abortable, RegistryError, throwIfAborted } from "../../errors.ts";
 import type { PromptName } from "../../names.ts";
 import { answerAll, rememberedAnswer } from "./answers.ts";
 import { Blobs } from "./blobs.ts";
@@ -179,20 +179,4 @@ export async function github(options: GithubOptions): Promise<StorageDriver<Gith
       await writer.settled();
     },
   } satisfies StorageDriver<GithubNative>;
-}
-
-async function abortable<T>(work: Promise<T>, op: Operation | undefined, operation: string): Promise<T> {
-  const signal = op?.signal;
-  if (signal === undefined) return await work;
-  let stop: (() => void) | undefined;
-  const aborted = new Promise<never>((_, reject) => {
-    stop = () => reject(abortError(signal, operation));
-    signal.addEventListener("abort", stop, { once: true });
-  });
-  try {
-    return await Promise.race([work, aborted]);
-  } finally {
-    if (stop !== undefined) signal.removeEventListener("abort", stop);
-    work.catch(() => {});
-  }
 }

@@ -10,9 +10,10 @@ import type {
 } from "../../driver.ts";
 import { isRegistryError } from "../../errors.ts";
 import { badCursor, mergeHistory, pageOf, pageOfVersions } from "../../history.ts";
-import { isName, type PromptName } from "../../names.ts";
+import { isName } from "../../names.ts";
 import { sortVersionsDescending } from "../../rules/latest.ts";
 import type { Version } from "../../semver.ts";
+import { firstAfter } from "../keyset.ts";
 import type { PromptFiles, Snapshot } from "./snapshot.ts";
 import type { PromptState, States } from "./state.ts";
 
@@ -81,18 +82,6 @@ function candidates({ names, prompts }: Snapshot, prefix: string, cursor: string
     if (prompt !== undefined) found.push(prompt);
   }
   return found;
-}
-
-function firstAfter(names: readonly PromptName[], prefix: string, cursor: string | undefined): number {
-  let low = 0;
-  let high = names.length;
-  while (low < high) {
-    const middle = (low + high) >>> 1;
-    const name = names[middle] as string;
-    if (cursor === undefined || cursor < prefix ? name < prefix : name <= cursor) low = middle + 1;
-    else high = middle;
-  }
-  return low;
 }
 
 export async function listVersions(

@@ -1,57 +1,14 @@
 import { execFileSync } from "node:child_process";
-import {
-  appendFileSync,
-  chmodSync,
-  mkdirSync,
-  mkdtempSync,
-  readFileSync,
-  renameSync,
-  rmSync,
-  statSync,
-  writeFileSync,
-} from "node:fs";
-import { tmpdir } from "node:os";
+import { appendFileSync, chmodSync, readFileSync, renameSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { afterAll, describe, expect, test, vi } from "vitest";
+import { describe, expect, test, vi } from "vitest";
+import { entry, file, fresh, written } from "../../../test/support/audit-world.ts";
 import { RegistryError } from "../../errors.ts";
 import { Journal } from "../access/journal.ts";
-import type { AuditEntry, AuditLog } from "../types.ts";
+import type { AuditLog } from "../types.ts";
 import { type AuditStore, groupedLog, type Timed } from "./group.ts";
 import { type AuditRecord, fileAudit, sqlAudit, verifyAudit } from "./index.ts";
-
-const root = mkdtempSync(join(tmpdir(), "audit-"));
-afterAll(() => rmSync(root, { recursive: true, force: true }));
-let folders = 0;
-function fresh(): string {
-  const folder = join(root, String(folders++));
-  mkdirSync(folder, { mode: 0o700 });
-  return folder;
-}
-
-const entry = (i: number): AuditEntry => ({
-  who: "token:ab12cd34ef56",
-  name: "ada",
-  action: "labels.put",
-  prompt: "support/triage",
-  label: "production",
-  from: `1.${i}.0`,
-  to: `1.${i + 1}.0`,
-  requestId: `r${i}`,
-  outcome: "done",
-});
-
-const file = (path: string) => ({ backend: "file", path }) as const;
-const linesOf = (path: string) => readFileSync(path, "utf8").split("\n").slice(0, -1);
-
-async function written(count: number): Promise<{ path: string; lines: string[]; head: string }> {
-  const path = join(fresh(), "audit.jsonl");
-  const audit = fileAudit(path);
-  for (let i = 0; i < count; i++) await audit.append(entry(i));
-  await audit.close();
-  const [head = ""] = (await verifyAudit(file(path))).heads;
-  return { path, lines: linesOf(path), head };
-}
 
 interface Kind {
   open(folder: string, server?: string): Promise<AuditLog>;

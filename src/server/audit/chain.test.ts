@@ -1,46 +1,11 @@
-import { mkdirSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
 import fc from "fast-check";
-import { afterAll, describe, expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
+import { entry, fresh, written } from "../../../test/support/audit-world.ts";
 import { openConnection } from "../../drivers/sql/sqlite/open.ts";
-import type { AuditEntry } from "../types.ts";
-import { type AuditLink, type AuditRecord, fileAudit, sqlAudit, verifyAudit } from "./index.ts";
+import { type AuditLink, type AuditRecord, sqlAudit, verifyAudit } from "./index.ts";
 import { formatLine } from "./line.ts";
 import { ChainCheck } from "./verify.ts";
-
-const root = mkdtempSync(join(tmpdir(), "audit-chain-"));
-afterAll(() => rmSync(root, { recursive: true, force: true }));
-let folders = 0;
-function fresh(): string {
-  const folder = join(root, String(folders++));
-  mkdirSync(folder, { mode: 0o700 });
-  return folder;
-}
-
-const entry = (i: number): AuditEntry => ({
-  who: "token:ab12cd34ef56",
-  name: "ada",
-  action: "labels.put",
-  prompt: "support/triage",
-  label: "production",
-  from: `1.${i}.0`,
-  to: `1.${i + 1}.0`,
-  requestId: `r${i}`,
-  outcome: "done",
-});
-
-const file = (path: string) => ({ backend: "file", path }) as const;
-const linesOf = (path: string) => readFileSync(path, "utf8").split("\n").slice(0, -1);
-
-async function written(count: number): Promise<{ path: string; lines: string[]; head: string }> {
-  const path = join(fresh(), "audit.jsonl");
-  const audit = fileAudit(path);
-  for (let i = 0; i < count; i++) await audit.append(entry(i));
-  await audit.close();
-  const [head = ""] = (await verifyAudit(file(path))).heads;
-  return { path, lines: linesOf(path), head };
-}
 
 /** What a verification says of these lines. */
 function judge(lines: readonly string[], expected?: string) {

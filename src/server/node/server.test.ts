@@ -1,5 +1,5 @@
-import { connect } from "node:net";
 import { afterEach, describe, expect, test } from "vitest";
+import { raw } from "../../../test/support/raw.ts";
 import { memory } from "../../drivers/memory.ts";
 import { isRegistryError, RegistryError } from "../../errors.ts";
 import { PromptRegistry } from "../../registry.ts";
@@ -64,26 +64,6 @@ async function start(stub: Stub = {}, options: Partial<ListenOptions> = {}) {
   });
   open.push(server);
   return { server, lines, seen, records: () => lines.map((line) => JSON.parse(line) as Record<string, unknown>) };
-}
-
-/** What a server says to bytes as they are; until it closes, or for `ms`. */
-function raw(port: number, bytes: string | Buffer, ms = 2000): Promise<string> {
-  return new Promise((resolve) => {
-    const socket = connect(port, "127.0.0.1");
-    let got = "";
-    const end = () => {
-      clearTimeout(timer);
-      socket.destroy();
-      resolve(got);
-    };
-    const timer = setTimeout(end, ms);
-    socket.on("data", (chunk) => {
-      got += chunk.toString("latin1");
-    });
-    socket.on("close", end);
-    socket.on("error", end);
-    socket.write(bytes);
-  });
 }
 
 const get = (path: string, port: number, more = "") =>
