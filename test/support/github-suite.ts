@@ -111,11 +111,14 @@ export function githubSuite(suite: GithubSuite): void {
     const path = `prompts/${prompt}/v${version}.md`;
     commitByGit(gitDir, "main", [{ path, bytes: edit(Uint8Array.from(fileAt(gitDir, "main", path))) }]);
   };
-  const pick = (title: string, run: () => Promise<void>) => (only.test(title) ? it : it.skip)(title, run);
+  const isPart = !FULL && suite.only !== undefined;
+  const elsewhereToo = "the same as in other suites; PROMPT_REGISTRY_GITHUB_FULL=1 runs it here too";
+  const pick = (title: string, run: () => Promise<void>) =>
+    only.test(title) ? it(title, run) : it.skip(`${title} [skipped: ${elsewhereToo}]`, run);
   const elsewhere = SLOW.filter((_, i) => !FULL && i % 3 !== suite.third);
   driverSuite({
     name,
-    runner: { describe, it: FULL ? it : Object.assign(pick, { skip: it.skip }) },
+    runner: { describe, it: isPart ? Object.assign(pick, { skip: it.skip }) : it },
     open: async () => open(await server.place()),
     another: another ? (driver) => open(placeOf(driver)) : undefined,
     reopen: async (driver) => {

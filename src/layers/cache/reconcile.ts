@@ -19,11 +19,13 @@ export function reconcile(keeper: Keeper, shelf: Shelf, { head, latest }: HeadSt
       shelf.changedAt = Math.max(shelf.changedAt, at.mono);
       continue;
     }
-    if (selector.kind !== "label" && selector.kind !== "latest") continue;
+    if (selector.kind === "version") continue;
+    // Of one prompt nobody sees a head and then, under another selector, an older one.
+    const isOlder = (headOf(entry.answer)?.head.generation ?? head.generation) < head.generation;
     const target = selector.kind === "label" ? labelTarget(head, selector.label) : latest;
-    if (target === shown) continue;
+    if (selector.kind === "head" ? !isOlder : target === shown && !isOlder) continue;
     shelf.changedAt = Math.max(shelf.changedAt, at.mono);
-    if (target === undefined) keeper.drop(cell);
+    if (target === undefined && selector.kind !== "head") keeper.drop(cell);
     else {
       entry.expired = true;
       entry.lease.until = 0;

@@ -102,12 +102,15 @@ export function hasBody(request: IncomingMessage): boolean {
   return request.headers["transfer-encoding"] !== undefined || (length !== undefined && length !== "0");
 }
 
+/** Milliseconds that a body may be on its way before its request counts as one that waits: most come with the next packet. */
+const PATIENCE = 50;
+
 export interface BodyOptions {
   readonly limit: number;
   readonly budget: ByteBudget;
   /** Whose share of the budget it is. */
   readonly caller: string;
-  /** Told when somebody wants it who has to wait for it. */
+  /** Told when somebody wants it who has to wait for it for longer than a moment. */
   readonly waiting: () => void;
   /** Told when it is there at last; `false`: it is too late for it. */
   readonly arrived: () => Promise<boolean>;
@@ -124,9 +127,11 @@ export function bodyOf(request: IncomingMessage, options: BodyOptions): Body {
   let over = false;
   let isWanted = false;
   let isLate = false;
+  let patience: NodeJS.Timeout | undefined;
   let refused: ReturnType<Body["refused"]>;
   let controller: ReadableStreamDefaultController<Uint8Array>;
   const fail = (error: RegistryError) => {
+    clearTimeout(patience);
     if (over) return;
     over = true;
     request.pause();
@@ -135,6 +140,12 @@ export function bodyOf(request: IncomingMessage, options: BodyOptions): Body {
   const busy = (why: "bodies" | "overloaded") => {
     refused = why;
     fail(new RegistryError("UNAVAILABLE", "too many large requests at once; wait and try again"));
+  };
+  const late = () => {
+    if (over || request.complete) return;
+    if (!room.wait()) return busy("bodies");
+    isLate = true;
+    waiting();
   };
   request.pause();
   const stream = new ReadableStream<Uint8Array>(
@@ -153,6 +164,7 @@ export function bodyOf(request: IncomingMessage, options: BodyOptions): Body {
           request.pause();
         });
         request.on("end", async () => {
+          clearTimeout(patience);
           if (over) return;
           room.arrived();
           if (isLate && !(await arrived())) return busy("overloaded");
@@ -167,15 +179,12 @@ export function bodyOf(request: IncomingMessage, options: BodyOptions): Body {
         });
       },
       pull() {
-        if (!isWanted && !request.complete) {
-          if (!room.wait()) return busy("bodies");
-          isLate = true;
-          waiting();
-        }
+        if (!isWanted && !request.complete) patience = setTimeout(late, PATIENCE);
         isWanted = true;
         request.resume();
       },
       cancel() {
+        clearTimeout(patience);
         over = true;
         request.pause();
       },

@@ -43,8 +43,9 @@ export class Gate {
       this.#inside++;
       return true;
     }
-    // Who was let in once is not sent away for the length of the queue, and keeps nobody out of it.
-    if (this.#waiting.size - this.#back >= queue && !again) return false;
+    // Who was let in once does not stand in the queue of the others, and keeps nobody out of it: but of them, too, no more
+    // wait than are worked on at once, or all would be let in by this door.
+    if (again ? this.#back >= concurrency : this.#waiting.size - this.#back >= queue) return false;
     if (again) this.#back++;
     return new Promise((admit) => {
       const entry: Waiting = {
