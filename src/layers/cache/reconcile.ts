@@ -7,7 +7,7 @@ import type { Cell, Instant, Shelf } from "./shelf.ts";
 /**
  * A head that came with one answer says something of all others: what it marks as removed or no longer names is thrown
  * out, so that a prompt that was deleted is gone under every selector with the first refresh of one; what it points
- * elsewhere is asked for again.
+ * elsewhere, or what was told with an older head, is asked for again.
  */
 export function reconcile(keeper: Keeper, shelf: Shelf, { head, latest }: HeadState, at: Instant): void {
   for (const cell of [...shelf.cells()]) {

@@ -5,7 +5,18 @@ import * as s from "./schemas.ts";
 const promptJson = z.object({ name: s.name, head: s.headState });
 const resolved = z.object({ name: s.name, version: s.version, digest: s.digest.optional() });
 const diff = z.looseObject({ name: z.string().optional() });
-const DOCUMENT_HEADERS = { "If-None-Match": "The ETag of a document that the client has" };
+/** What a version, a label and `latest` have in common: each gives one document, in the form that is asked for. */
+const A_DOCUMENT = {
+  query: z.strictObject({ form: z.enum(["sealed", "text", "json"]).optional() }),
+  headers: { "If-None-Match": "The ETag of a document that the client has" },
+  replies: {
+    200: {
+      description: "The document",
+      content: [markdown, json(z.looseObject({ name: s.name, version: s.version }))],
+    },
+    304: unchanged,
+  },
+};
 
 /** Reading one prompt. */
 export const READ_ROUTES = [
@@ -44,15 +55,7 @@ export const READ_ROUTES = [
     summary: "One version: the stored document, the author's text, or all fields as JSON",
     right: "read",
     resource: "prompt",
-    query: z.strictObject({ form: z.enum(["sealed", "text", "json"]).optional() }),
-    headers: DOCUMENT_HEADERS,
-    replies: {
-      200: {
-        description: "The document",
-        content: [markdown, json(z.looseObject({ name: s.name, version: s.version }))],
-      },
-      304: unchanged,
-    },
+    ...A_DOCUMENT,
   },
   {
     id: "labels.get",
@@ -61,15 +64,7 @@ export const READ_ROUTES = [
     summary: "The document a label is on",
     right: "read",
     resource: "prompt",
-    query: z.strictObject({ form: z.enum(["sealed", "text", "json"]).optional() }),
-    headers: DOCUMENT_HEADERS,
-    replies: {
-      200: {
-        description: "The document",
-        content: [markdown, json(z.looseObject({ name: s.name, version: s.version }))],
-      },
-      304: unchanged,
-    },
+    ...A_DOCUMENT,
   },
   {
     id: "latest.get",
@@ -78,15 +73,7 @@ export const READ_ROUTES = [
     summary: "The document that latest selects",
     right: "read",
     resource: "prompt",
-    query: z.strictObject({ form: z.enum(["sealed", "text", "json"]).optional() }),
-    headers: DOCUMENT_HEADERS,
-    replies: {
-      200: {
-        description: "The document",
-        content: [markdown, json(z.looseObject({ name: s.name, version: s.version }))],
-      },
-      304: unchanged,
-    },
+    ...A_DOCUMENT,
   },
   {
     id: "history.list",
