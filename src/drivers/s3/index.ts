@@ -32,6 +32,8 @@ export interface S3Native {
   readonly prefix: string;
   /** How many requests were made so far. */
   readonly calls: () => number;
+  /** Until every `latest.json` that is written behind the callers' backs is there, or has failed. */
+  readonly settled: () => Promise<void>;
 }
 
 const MAX_BATCH = 1000;
@@ -98,7 +100,10 @@ export async function s3(options: S3Options): Promise<StorageDriver<S3Native>> {
     kind: "s3",
     location,
     capabilities,
-    native: Object.freeze({ client, bucket, prefix: keys.root, calls: () => store.calls }),
+    native: Object.freeze({
+      ...{ client, bucket, prefix: keys.root },
+      ...{ calls: () => store.calls, settled: () => projector.settle() },
+    }),
     // Only the store knows what is true now.
     peek: () => undefined,
     async read(asks, op) {

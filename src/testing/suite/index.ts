@@ -144,10 +144,9 @@ function createLab(
     async budget(operation, run) {
       const max = options.budgets?.max[operation];
       if (options.budgets === undefined || max === undefined) return;
-      const before = options.budgets.calls(driver);
+      const before = await options.budgets.calls(driver);
       await run();
-      const used = options.budgets.calls(driver) - before;
-
+      const used = (await options.budgets.calls(driver)) - before;
       if (used > max) throw new Error(`${operation} took ${used} calls of the store; at most ${max} are allowed`);
     },
   };

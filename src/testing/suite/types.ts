@@ -63,8 +63,8 @@ export interface SuiteOptions {
   readonly skip?: readonly SuiteSkip[] | undefined;
   readonly budgets?:
     | {
-        /** How many calls of its own this driver has made up to now. */
-        readonly calls: (driver: StorageDriver) => number;
+        /** How many calls of its own this driver has made; awaits those that it makes behind its callers' backs. */
+        readonly calls: (driver: StorageDriver) => number | Promise<number>;
         readonly max: Readonly<Partial<Record<BudgetOperation, number>>>;
       }
     | undefined;
