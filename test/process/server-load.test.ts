@@ -101,8 +101,8 @@ test("ten times the load: as much is done as before, the rest is told to come ba
   expect(health.status).toBe(200);
   expect(normal.refused, told).toBe(0);
   expect(over.refused, told).toBeGreaterThan(0);
-  // A bound on what hangs, and no more: twice the usual is the aim, and is not reached where clients and server share cores.
-  expect(over.p99, told).toBeLessThan(normal.p99 * 6 + 3000);
+  // Twice the usual is the aim, which `bench/` measures; here clients and server share cores with whatever else runs.
+  expect(over.p99, told).toBeLessThan(normal.p99 * 4 + 500);
   expect(over.perSecond, told).toBeGreaterThan(normal.perSecond / 3);
   expect(after.refused, told).toBe(0);
   expect(await server.stop()).toBe(0);

@@ -102,6 +102,15 @@ export function hasBody(request: IncomingMessage): boolean {
   return request.headers["transfer-encoding"] !== undefined || (length !== undefined && length !== "0");
 }
 
+/** So much of a body that nobody wants is still read, since a new connection costs both sides more. */
+const SMALL = 64 * 2 ** 10;
+
+/** Whether what is left of a request is not worth closing its connection for. Only of one that nobody has begun to read. */
+export function isSmallRest(request: IncomingMessage): boolean {
+  if (request.readableFlowing !== null) return false;
+  return !hasBody(request) || (announced(request) ?? Number.POSITIVE_INFINITY) <= SMALL;
+}
+
 /** Milliseconds that a body may be on its way before its request counts as one that waits: most come with the next packet. */
 const PATIENCE = 50;
 

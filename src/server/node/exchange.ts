@@ -4,6 +4,7 @@ import { findRoute } from "../handler/route.ts";
 import { type Gate, GatePlace } from "../operations/gate.ts";
 import type { CheckedLimits } from "../operations/limits.ts";
 import type { Refused } from "../operations/metrics.ts";
+import type { NewcomersFirst } from "../operations/newcomers.ts";
 import type { RequestTracing } from "../operations/tracing.ts";
 import type { Handler, RequestInfo } from "../types.ts";
 import { announced, type Body, type ByteBudget, bodyOf, hasBody, tooLarge } from "./body.ts";
@@ -15,6 +16,7 @@ export interface Site {
   readonly handler: Handler;
   readonly limits: CheckedLimits;
   readonly gate: Gate;
+  readonly newcomers: NewcomersFirst;
   readonly bodies: ByteBudget;
   readonly replies: ByteBudget;
   readonly streams: Set<AbortController>;
@@ -39,6 +41,8 @@ export async function exchange(site: Site, one: Exchange): Promise<void> {
   const place = new GatePlace(site.gate);
   if (!(await place.enter())) return site.refuse(one.request, one.response, "overloaded", overloaded());
   try {
+    const newcomers = site.newcomers.wait();
+    if (newcomers !== undefined) await newcomers;
     // Who waited and gave up needs no answer.
     if (!one.response.destroyed) await answer(site, one, place);
   } finally {

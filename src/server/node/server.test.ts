@@ -209,6 +209,24 @@ describe("requests that are turned away", () => {
     expect((await Promise.all(calls)).map((r) => r.status)).toEqual([200, 200, 200]);
   });
 
+  test("small requests that there are too many of, on a connection that goes on", async () => {
+    const waiting: (() => void)[] = [];
+    const reply = () => new Promise<Response>((resolve) => waiting.push(() => resolve(new Response("done"))));
+    const { server } = await start({ reply }, { limits: { concurrency: 1, queue: 0 } });
+    const call = fetch(`${server.url}/w`);
+    while (waiting.length < 1) await new Promise((resolve) => setTimeout(resolve, 5));
+    const put = (size: number, more = "") =>
+      `PUT /x HTTP/1.1\r\nHost: 127.0.0.1:${server.port}\r\nContent-Length: ${size}\r\n${more}\r\n${"x".repeat(size)}`;
+    const twice = await raw(server.port, put(1000) + put(0) + put(1000, "Connection: close\r\n"));
+    expect(twice.match(/HTTP\/1\.1 503 /g)).toHaveLength(3);
+    // The rest of a large one is not waited for.
+    const large = await raw(server.port, put(100_000) + put(10));
+    expect(large).toMatch(/connection: close/i);
+    expect(large.match(/HTTP\/1\.1 503 /g)).toHaveLength(1);
+    waiting[0]?.();
+    expect((await call).status).toBe(200);
+  });
+
   test("answers that take too long, and handlers that throw", async () => {
     const reply = (request: Request) => {
       if (request.url.endsWith("/throw")) throw new Error("canary");

@@ -6,6 +6,7 @@ import { figuresOf, probe, ReadinessCheck } from "../operations/health.ts";
 import { checkLimits, type ServerLimits, throttled } from "../operations/limits.ts";
 import { createLog, type LogLevel } from "../operations/log.ts";
 import { Metrics } from "../operations/metrics.ts";
+import { NewcomersFirst } from "../operations/newcomers.ts";
 import { type OpenTelemetry, requestTracing } from "../operations/tracing.ts";
 import { pollOf, watchChanges } from "../operations/watch.ts";
 import type { Access, AuditLog, Handler, RequestEvent } from "../types.ts";
@@ -94,6 +95,7 @@ export async function listen(
   const readiness = new ReadinessCheck(registry, { maxAge: Math.max(2000, pollOf(registry) ?? 0) });
   const figures = figuresOf(registry);
   const gate = new Gate({ concurrency: limits.concurrency, queue: limits.queue, wait: limits.queueWait });
+  const newcomers = new NewcomersFirst();
   const streams = new Set<AbortController>();
   let draining = false;
   let traffic: Traffic | undefined;
@@ -104,6 +106,7 @@ export async function listen(
     broken: (status) => metrics.refused(status === 503 ? "overloaded" : status === 408 ? "timeout" : "malformed"),
   });
   const { server } = listener;
+  server.on("connection", () => newcomers.connected());
   server.on("checkContinue", (request: IncomingMessage, response: ServerResponse) => {
     response.writeContinue();
     onRequest(request, response);
@@ -130,6 +133,7 @@ export async function listen(
       handler,
       limits,
       gate,
+      newcomers,
       bodies: new ByteBudget({
         most: limits.bodiesBytes,
         share: Math.max(limits.bodiesBytes / 4, limits.bodyBytes),

@@ -9,6 +9,7 @@ import { reasonOf } from "../operations/reason.ts";
 import { givenRequestId, requestIds } from "../operations/request-id.ts";
 import { PROBLEM_TYPE, problemOf, statusOf } from "../protocol/problem.ts";
 import type { Principal, RequestEvent, RequestInfo } from "../types.ts";
+import { isSmallRest } from "./body.ts";
 import { clientAddress, headRefusal, isLoopback, targetRefusal } from "./check.ts";
 import { exchange, type Site } from "./exchange.ts";
 import { retrySeconds, unchangedHeaders, withHeaders } from "./reply.ts";
@@ -108,14 +109,16 @@ export function createTraffic(options: TrafficOptions): Traffic {
     codes.set(response, error.code);
     const body = JSON.stringify(problemOf(error, id));
     const { retryAfter } = error.context;
+    const goesOn = why !== "malformed" && !site.isDraining() && (request.complete || isSmallRest(request));
     response.writeHead(status, [
       ...(id === undefined ? [] : ["x-request-id", id]),
       ...["content-type", PROBLEM_TYPE, "content-length", String(Buffer.byteLength(body)), "cache-control", "no-store"],
       ...(retryAfter === undefined ? [] : ["retry-after", retrySeconds(retryAfter)]),
       ...secureFlat,
       // What follows on this connection may be the rest of what was refused.
-      ...(request.complete && why !== "malformed" && !site.isDraining() ? [] : ["connection", "close"]),
+      ...(goesOn ? [] : ["connection", "close"]),
     ]);
+    if (goesOn) request.resume();
     response.end(request.method === "HEAD" ? undefined : body);
   }
 
