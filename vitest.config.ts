@@ -2,6 +2,12 @@ import { defineConfig } from "vitest/config";
 
 // Every test file belongs to exactly one project: a new folder under test/ falls into "unit".
 const conformance = ["test/conformance/**/*.test.ts"];
+// One process each, which mostly waits for what it has started.
+const faults = [
+  "test/process/*faults.test.ts",
+  "test/process/*linearizability.test.ts",
+  "test/process/{bit-rot,crashes,power-loss,symlinks}.test.ts",
+];
 const process = ["test/process/**/*.test.ts", "test/live/**/*.test.ts"];
 
 export default defineConfig({
@@ -33,8 +39,18 @@ export default defineConfig({
       {
         extends: true,
         test: {
+          name: "faults",
+          include: faults,
+          testTimeout: 300_000,
+          hookTimeout: 120_000,
+        },
+      },
+      {
+        extends: true,
+        test: {
           name: "process",
           include: process,
+          exclude: faults,
           testTimeout: 300_000,
           hookTimeout: 120_000,
           // These start servers, kill processes and measure time: one file at a time, after all the others.

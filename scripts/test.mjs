@@ -76,7 +76,7 @@ try {
     stage("types", () => node(tool("typescript/bin/tsc"), "--noEmit"));
     stage("build", () => node("scripts/build.mjs"));
     stage("publint", () => node(tool("publint/src/cli.js"), "--strict"));
-    vitest(["unit", "conformance", "process"]);
+    vitest(["unit", "conformance", "faults", "process"]);
     stage("packed install", () => node("scripts/smoke.mjs"));
   }
 } finally {

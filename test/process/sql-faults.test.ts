@@ -234,7 +234,7 @@ else {
     const error = await postgres({ url: wrong.href }).catch((e: unknown) => e);
     expect(JSON.stringify(error)).not.toContain("wrong");
 
-    const driver = await postgres(options({ statementTimeout: 200 }));
+    const driver = await postgres(options({ statementTimeout: 1000 }));
     const pool = poolOf(driver);
     await driver.commit(commitOf({ name: parseName("a"), add: [documentOf("a", "1.0.0")] }));
     const blocker = await pool.connect();
@@ -245,7 +245,7 @@ else {
     const started = performance.now();
     setTimeout(() => controller.abort(), 20);
     expect(await codeOf(() => driver.commit(add, { signal: controller.signal }))).toBe("ABORTED unknown");
-    expect(performance.now() - started).toBeLessThan(190);
+    expect(performance.now() - started).toBeLessThan(900);
     await blocker.query("ROLLBACK");
     blocker.release();
     expect(await codeOf(() => driver.commit(add))).toBe("fine");
