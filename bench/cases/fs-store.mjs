@@ -1,9 +1,12 @@
 // What does a durable store cost, beyond the system calls that no store can do without?
+import { randomUUID } from "node:crypto";
 import * as nodeFs from "node:fs";
 import { join } from "node:path";
 import { promptName, promptText } from "../lib/data.mjs";
 
 const FLOOR = "write, fsync, rename, fsync folder";
+// What the least leaves out: no file is ever replaced, and `latest.md` follows.
+const SAME = "the bare calls of the same protocol";
 
 function syncFolder(path) {
   const fd = nodeFs.openSync(path, "r");
@@ -22,15 +25,43 @@ function floorStore(dir, file, bytes) {
   syncFolder(dir);
 }
 
+/** The same calls as the driver makes once it knows where to write and that no head is in the way. */
+function protocolStore(dir, file, bytes) {
+  const folder = nodeFs.openSync(dir, nodeFs.constants.O_RDONLY | nodeFs.constants.O_DIRECTORY);
+  const temp = join(dir, `.tmp-${randomUUID()}`);
+  const fd = nodeFs.openSync(temp, "wx");
+  nodeFs.writeSync(fd, bytes);
+  nodeFs.fsyncSync(fd);
+  nodeFs.closeSync(fd);
+  nodeFs.linkSync(temp, join(dir, file));
+  nodeFs.unlinkSync(temp);
+  nodeFs.fsyncSync(folder);
+  const link = join(dir, `.tmp-${randomUUID()}`);
+  nodeFs.symlinkSync(file, link);
+  nodeFs.renameSync(link, join(dir, "latest.md"));
+  nodeFs.closeSync(folder);
+}
+
+function protocolCreate(base, dir, bytes) {
+  const folder = nodeFs.openSync(base, nodeFs.constants.O_RDONLY | nodeFs.constants.O_DIRECTORY);
+  nodeFs.mkdirSync(dir);
+  nodeFs.fsyncSync(folder);
+  nodeFs.closeSync(folder);
+  protocolStore(dir, "v1.0.0.md", bytes);
+}
+
 /** Folders that hold a handful of files each, as those of prompts do. */
 function spreadOver(base, count) {
   const dirs = Array.from({ length: count }, (_, i) => join(base, `d${i}`));
   for (const dir of dirs) nodeFs.mkdirSync(dir, { recursive: true });
-  return (i) => [dirs[i % count], `v1.${Math.floor(i / count)}.0.md`];
+  return placesIn(dirs);
 }
 
-function floor(base, extra = {}) {
-  const place = spreadOver(base, 100);
+function placesIn(dirs) {
+  return (i) => [dirs[i % dirs.length], `v1.${Math.floor(i / dirs.length)}.0.md`];
+}
+
+function floor(place, extra = {}) {
   return {
     name: FLOOR,
     role: "floor",
@@ -38,6 +69,15 @@ function floor(base, extra = {}) {
     op: (i) => floorStore(...place(i), Buffer.from(promptText(i))),
     ...extra,
   };
+}
+
+/** The least for a new version, or with `base` for a new prompt in it. */
+function protocolFloor(place, base) {
+  const op =
+    base === undefined
+      ? (i) => protocolStore(...place(i), Buffer.from(promptText(i)))
+      : (i) => protocolCreate(base, join(base, `floor-${promptName(i)}`), Buffer.from(promptText(i)));
+  return { name: SAME, role: "floor", n: 10, op };
 }
 
 async function rivals(bench, base) {
@@ -130,15 +170,20 @@ async function promptBatch(registry, i) {
 
 async function single(bench, { name, store, most, fsyncs }) {
   const base = bench.scratch();
-  const registry = await seeded(bench, join(base, "ours"));
+  const registry = await seeded(bench, join(base, "ours"), {}, 300);
+  // The floors write into folders of the same registry: what a new file costs depends on what lies around it.
+  const prompts = join(base, "ours", "prompts");
+  const folders = Array.from({ length: 300 }, (_, i) => join(prompts, promptName(i)));
   return {
     slots: 3,
     subjects: [
       { name, role: "ours", durable: true, async: true, n: 10, op: (i) => store(registry, i) },
-      floor(join(base, "floor")),
+      floor(placesIn(folders.slice(100, 200))),
+      protocolFloor(placesIn(folders.slice(200)), fsyncs === 3 ? prompts : undefined),
       ...(await rivals(bench, base)),
     ],
     goals: [
+      { vs: SAME, most: 1.15 },
       { vs: FLOOR, most },
       { vs: "write-file-atomic", faster: fsyncs === 2 ? 2.5 : 2 },
       { count: "fsyncs", exactly: fsyncs, found: await fsyncsOf(bench, store, 2) },
@@ -154,7 +199,7 @@ async function batch(bench, { name, store, most, fsyncs }) {
     slots: 3,
     subjects: [
       { name, role: "ours", durable: true, async: true, n: 1, per: 100, op: (i) => store(registry, i) },
-      floor(join(base, "floor"), { n: 30 }),
+      floor(spreadOver(join(base, "floor"), 100), { n: 30 }),
     ],
     goals: [
       { vs: FLOOR, most },

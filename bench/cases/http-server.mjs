@@ -1,27 +1,12 @@
-import { fork } from "node:child_process";
 import { join } from "node:path";
-import { fileURLToPath } from "node:url";
 import { promptText } from "../lib/data.mjs";
+import { overload } from "../lib/http-overload.mjs";
+import { startBare, startOurs, startVerdaccio } from "../lib/http-servers.mjs";
+import { hasWrk, wrk } from "../lib/wrk.mjs";
 
-const CHILD = fileURLToPath(new URL("../lib/http-child.mjs", import.meta.url));
 const PATH = "/v1/prompts/bench/pinned/-/versions/1.0.0";
+const PINNED = [{ name: "bench/pinned", version: "1.0.0", text: promptText(1) }];
 const CONNECTIONS = 16;
-
-async function start(order) {
-  const child = fork(CHILD, [], { stdio: ["ignore", "inherit", "inherit", "ipc"], execArgv: [] });
-  const told = await new Promise((resolve, reject) => {
-    child.once("message", resolve);
-    child.once("exit", () => reject(new Error("the server did not start")));
-    child.send(order);
-  });
-  if (told.failed !== undefined) throw new Error(told.failed);
-  return { ...told, stop: () => child.disconnect() };
-}
-
-function startOurs(bench, storage) {
-  const documents = [{ name: "bench/pinned", version: "1.0.0", text: promptText(1) }];
-  return start({ what: "ours", dist: bench.dist.folder, storage, documents });
-}
 
 /** `n` requests over 16 connections that are kept; anything but the answer that is meant is a mistake of the benchmark. */
 async function ask(autocannon, url, n, options) {
@@ -44,10 +29,10 @@ async function answerOf(url, headers) {
 async function get(bench) {
   const autocannon = await bench.rival("autocannon");
   if (autocannon === undefined) return { subjects: [], goals: [] };
-  const server = await startOurs(bench, "memory:");
+  const server = await startOurs(bench, "memory:", { documents: PINNED });
   const headers = { authorization: `Bearer ${server.token}`, "accept-encoding": "identity" };
   const answer = await answerOf(server.url + PATH, headers);
-  const floor = await start({ what: "bare", answer });
+  const floor = await startBare(answer);
   const loop = (url) => (n) => ask(autocannon, url, n, { headers });
   return {
     slots: 2,
@@ -68,7 +53,7 @@ async function get(bench) {
 async function unchanged(bench) {
   const autocannon = await bench.rival("autocannon");
   if (autocannon === undefined) return { subjects: [], goals: [] };
-  const server = await startOurs(bench, "memory:");
+  const server = await startOurs(bench, "memory:", { documents: PINNED });
   const headers = { authorization: `Bearer ${server.token}`, "accept-encoding": "identity" };
   const { headers: sent } = await answerOf(server.url + PATH, headers);
   const etag = sent.find(([name]) => name === "etag")[1];
@@ -82,6 +67,89 @@ async function unchanged(bench) {
       { name: "own 200", role: "rival", async: true, n: 6000, loop: (n) => ask(autocannon, url, n, { headers }) },
     ],
     goals: [{ vs: "own 200", faster: 1.1 }],
+    close: () => server.stop(),
+  };
+}
+
+/** The same two questions again, of a client that is not what is measured. */
+async function byWrk(bench) {
+  if (!hasWrk(console.log)) return undefined;
+  const server = await startOurs(bench, "memory:", { documents: PINNED });
+  const headers = { authorization: `Bearer ${server.token}`, "accept-encoding": "identity" };
+  const url = server.url + PATH;
+  const answer = await answerOf(url, headers);
+  const subject = (name, role, at, more) => ({
+    ...{ name, role, async: true, told: true, n: 1 },
+    loop: () => wrk(at, { headers, connections: CONNECTIONS, ...more }),
+  });
+  return { server, headers, url, answer, subject };
+}
+
+async function getByWrk(bench) {
+  const set = await byWrk(bench);
+  if (set === undefined) return { subjects: [], goals: [] };
+  const { server, url, answer, subject } = set;
+  const floor = await startBare(answer);
+  const verdaccio = await startVerdaccio(bench.scratch(), console.log);
+  return {
+    slots: 1,
+    warmMs: 1500,
+    subjects: [
+      subject("prompt-registry", "ours", url),
+      subject("bare node:http", "floor", floor.url + PATH),
+      ...(verdaccio === undefined ? [] : [subject("verdaccio packument", "rival", verdaccio.url, { headers: {} })]),
+    ],
+    goals: [
+      { vs: "bare node:http", most: 1 / 0.85 },
+      ...(verdaccio === undefined ? [] : [{ vs: "verdaccio packument", faster: 15 }]),
+    ],
+    close() {
+      for (const one of [server, floor, verdaccio]) one?.stop();
+    },
+  };
+}
+
+async function unchangedByWrk(bench) {
+  const set = await byWrk(bench);
+  if (set === undefined) return { subjects: [], goals: [] };
+  const { server, headers, url, answer, subject } = set;
+  const etag = answer.headers.find(([name]) => name === "etag")[1];
+  const conditional = { headers: { ...headers, "if-none-match": etag }, status: 304 };
+  return {
+    slots: 1,
+    warmMs: 1500,
+    subjects: [subject("304", "ours", url, conditional), subject("own 200", "rival", url)],
+    goals: [{ vs: "own 200", faster: 1.1 }],
+    close: () => server.stop(),
+  };
+}
+
+async function tooMuch(bench) {
+  const concurrency = 16;
+  const storage = `sqlite:${join(bench.scratch(), "overload.db")}`;
+  const server = await startOurs(bench, storage, { limits: { concurrency, queue: concurrency / 2 } });
+  const headers = {
+    authorization: `Bearer ${server.token}`,
+    "content-type": "text/markdown",
+    "if-none-match": "*",
+  };
+  let serial = 0;
+  const next = () => {
+    const i = serial++;
+    return { path: `/v1/prompts/bench/p${i % 50}/-/versions/1.${i}.0`, text: `text ${i}` };
+  };
+  const load = (name, role, clients) => ({
+    ...{ name, role, async: true, told: true, n: 1 },
+    loop: () => overload({ url: server.url, headers, clients, ms: 1500, next }),
+  });
+  return {
+    slots: 1,
+    warmMs: 1500,
+    subjects: [
+      load("accepted at ten times the load, p99", "ours", concurrency * 10),
+      load("p99 at full load", "floor", concurrency),
+    ],
+    goals: [{ vs: "p99 at full load", most: 2 }],
     close: () => server.stop(),
   };
 }
@@ -124,5 +192,8 @@ async function publish(bench) {
 export const cases = [
   { id: "http-get", goal: "G12", title: "GET of a pinned 2 KB version, with a token", prepare: get },
   { id: "http-304", goal: "G12", title: "304 for a version that is known", prepare: unchanged },
+  { id: "http-wrk-get", goal: "G12", title: "the same, asked by wrk", prepare: getByWrk },
+  { id: "http-wrk-304", goal: "G12", title: "304 for a version that is known, asked by wrk", prepare: unchangedByWrk },
+  { id: "http-overload", goal: "G12", title: "publishes that are accepted under overload", prepare: tooMuch },
   { id: "http-publish", goal: "G12", title: "durable publish over HTTP", prepare: publish },
 ];

@@ -7,7 +7,7 @@ import { pathToFileURL } from "node:url";
 
 const RATE = { rate: 1e9, burst: 1e9 };
 
-async function ours({ dist, storage, documents }) {
+async function ours({ dist, storage, documents = [], limits = {} }) {
   const load = (path) => import(pathToFileURL(join(dist, path)).href);
   const { openRegistry } = await load("index.js");
   const { createAccess, issueToken, memoryTokens, serve } = await load("server/index.js");
@@ -20,7 +20,7 @@ async function ours({ dist, storage, documents }) {
     access: createAccess({ tokens }),
     port: 0,
     // What is counted, limited and logged by default is here, too; only the limit itself is out of reach.
-    limits: { principalRate: RATE },
+    limits: { principalRate: RATE, ...limits },
     log: (lines) => writeSync(nowhere, lines),
   });
   return { url: server.url, token };
