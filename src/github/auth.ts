@@ -1,7 +1,7 @@
 import type { CredentialOptions } from "../credentials/index.ts";
 import { RegistryError } from "../errors.ts";
 import type { GithubAppOptions } from "./app.ts";
-import { hostOfApi } from "./host.ts";
+import { type GithubHost, hostOfApi } from "./host.ts";
 
 export type { GithubAppOptions } from "./app.ts";
 
@@ -34,12 +34,33 @@ export interface GithubAuth {
   refused(): void;
 }
 
-/** The ways to give one, for messages. */
-export const HOW_TO_AUTHENTICATE = "set GITHUB_TOKEN, run `prompt-registry login github`, or configure a GitHub App";
+type Env = Readonly<Record<string, string | undefined>>;
 
 /**
- * Who the calls to GitHub are made as. The first of: the option `token`, a GitHub App, `GITHUB_TOKEN` or `GH_TOKEN`, what
- * `prompt-registry login github` stored for this host. Nothing is looked up before the first call.
+ * Variables that may hold a token for a host; the first that is set counts. `GITHUB_TOKEN` and `GH_TOKEN` are for github.com,
+ * for a host below ghe.com, for this machine, and for the one that `GITHUB_API_URL` (which Actions set) or `GH_HOST` names: a
+ * configuration that names another server does not get them sent there. As `gh` does it
+ * (https://cli.github.com/manual/gh_help_environment).
+ */
+export function tokenVariables({ service }: GithubHost, env: Env = process.env): readonly string[] {
+  const isPublic = service === "github.com" || service.endsWith(".ghe.com");
+  const isHere = /^https?:\/\//.test(service);
+  const { GITHUB_API_URL: api = "", GH_HOST: named } = env;
+  const isNamed = service === named?.toLowerCase() || (URL.canParse(api) && hostOfApi(api).service === service);
+  if (isPublic || isHere || isNamed) return ["GITHUB_TOKEN", "GH_TOKEN"];
+  return ["GH_ENTERPRISE_TOKEN", "GITHUB_ENTERPRISE_TOKEN"];
+}
+
+/** The ways to give one, for messages. */
+export function howToAuthenticate(host: GithubHost, env?: Env): string {
+  const [variable] = tokenVariables(host, env);
+  const flag = host.service === "github.com" ? "" : ` --host ${host.service}`;
+  return `set ${variable}, run \`prompt-registry login github${flag}\`, or configure a GitHub App`;
+}
+
+/**
+ * Who the calls to GitHub are made as. The first of: the option `token`, a GitHub App, the environment
+ * ({@link tokenVariables}), what `prompt-registry login github` stored for this host. Nothing is looked up before the first call.
  *
  * @throws RegistryError CONFIG for an App without an id, or for both a key and a file
  * @example
@@ -58,7 +79,9 @@ export function githubAuth(options: GithubAuthOptions = {}): GithubAuth {
       return new AppToken(app, { api: host.api, owner, repo, fetch, now });
     });
   }
-  const named = [env.GITHUB_TOKEN, env.GH_TOKEN].find((one) => one !== undefined && one !== "");
+  const named = tokenVariables(host, env)
+    .map((name) => env[name])
+    .find((one) => one !== undefined && one !== "");
   if (named !== undefined) return fixed(named, "environment");
   return lazy("stored", async () => {
     const { UserToken } = await import("./user-token.ts");

@@ -1,27 +1,14 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import { type Client, createClient, encodePath } from "../drivers/github/client.ts";
+import { createClient, encodePath } from "../drivers/github/client.ts";
 import { header, messageOf, type Reply, refusal } from "../drivers/github/failure.ts";
 import { type GithubOptions, resolveOptions } from "../drivers/github/options.ts";
 import { isRegistryError, RegistryError, show } from "../errors.ts";
 import { PREFIX } from "./proposing.ts";
+import { type Proposal, type Pull, removeBranch, shown } from "./pull.ts";
+
+export type { Proposal } from "./pull.ts";
 
 export type MergeMethod = "merge" | "squash" | "rebase";
-
-/** An open pull request that was made by proposing. */
-export interface Proposal {
-  readonly number: number;
-  /** For people. */
-  readonly url: string;
-  readonly title: string;
-  /** Its branch; deterministic, so that proposing again updates it. */
-  readonly branch: string;
-  /** The commit that it proposes. */
-  readonly sha: string;
-  readonly author: string;
-  readonly draft: boolean;
-  /** ISO 8601. */
-  readonly updatedAt: string;
-}
 
 export interface MergedProposal extends Proposal {
   /** The commit that the base branch is at. */
@@ -255,53 +242,4 @@ export async function githubProposals(options: GithubOptions): Promise<Proposals
   }
 
   return { base, list, find, submit, merge, close, isFresh };
-}
-
-/** Where it is still what was merged or closed; what somebody pushed meanwhile stays. */
-async function removeBranch(client: Client, branch: string, sha: string): Promise<void> {
-  const ref = `heads/${encodePath(branch)}`;
-  const operation = "removing the branch of the proposal";
-  try {
-    const there = await client.send({
-      method: "GET",
-      path: `${client.repoPath}/git/ref/${ref}`,
-      operation,
-      accept: [404],
-    });
-    if (there.status === 404 || (there.data as { object?: { sha?: unknown } }).object?.sha !== sha) return;
-    const path = `${client.repoPath}/git/refs/${ref}`;
-    await client.send({ method: "DELETE", path, operation, accept: [404, 422], mutates: true });
-  } catch (error) {
-    // It is merged or closed, which is what counts: a branch that is left is used again by the next proposal.
-    if (!isRegistryError(error)) throw error;
-  }
-}
-
-interface Pull {
-  readonly number: number;
-  readonly html_url: string;
-  readonly title: string;
-  readonly state: string;
-  readonly draft?: boolean;
-  readonly merged?: boolean;
-  /** `null`: not known yet. */
-  readonly mergeable?: boolean | null;
-  readonly merge_commit_sha?: string | null;
-  readonly updated_at: string;
-  readonly user: { readonly login: string } | null;
-  readonly head: { readonly ref: string; readonly sha: string; readonly repo: { readonly full_name: string } | null };
-  readonly base: { readonly ref: string };
-}
-
-function shown(pull: Pull): Proposal {
-  return {
-    number: pull.number,
-    url: pull.html_url,
-    title: pull.title,
-    branch: pull.head.ref,
-    sha: pull.head.sha,
-    author: pull.user?.login ?? "ghost",
-    draft: pull.draft === true,
-    updatedAt: pull.updated_at,
-  };
 }

@@ -1,3 +1,4 @@
+import { isDigest } from "../document.ts";
 import { EMPTY_HEAD, type Head } from "../driver.ts";
 import { isRegistryError, show } from "../errors.ts";
 import { decodeHead, type HeadRecord } from "../head.ts";
@@ -115,8 +116,42 @@ async function readHead(
       at("latest"),
     );
   }
+  judgeDigests(text, path, documents, say);
   if (base !== undefined) await judgeGeneration(base, prompt, path, { bytes, record, at }, say);
   return record;
+}
+
+/** Readers of this file alone, over raw HTTP, check by these digests what they come to; a registry does not. */
+function judgeDigests(text: string, path: string, documents: ReadonlyMap<Version, Document>, say: Say): void {
+  const { digests } = JSON.parse(text) as { digests?: unknown };
+  if (digests === undefined) return;
+  const locate = locator(text);
+  const start = Math.max(0, text.indexOf('"digests":'));
+  if (typeof digests !== "object" || digests === null || Array.isArray(digests)) {
+    say("head", "warn", path, `its digests are no object; take them out`, locate(start));
+    return;
+  }
+  for (const [version, digest] of Object.entries(digests)) {
+    const found = text.indexOf(`${JSON.stringify(version)}:`, start);
+    const at = locate(found < 0 ? start : found);
+    const document = documents.get(version as Version);
+    const opened = document?.opened;
+    if (typeof digest !== "string" || !isDigest(digest)) {
+      say("head", "block", path, `its digest of ${show(version)} is none; take it out`, at);
+    } else if (document === undefined) {
+      say("head", "warn", path, `it tells a digest of ${show(version)}, which has no file; take it out`, at);
+    } else if (opened !== undefined) {
+      const is = opened.kind === "tombstone" ? opened.removed.digest : opened.digest;
+      if (is === digest) continue;
+      say(
+        "head",
+        "block",
+        path,
+        `its digest of ${version} is ${digest}, and the file has ${is}; correct it, or take it out`,
+        at,
+      );
+    }
+  }
 }
 
 export function isYanked(head: Head, version: Version): boolean {

@@ -1,111 +1,11 @@
-import { execFileSync } from "node:child_process";
-import {
-  chmodSync,
-  cpSync,
-  existsSync,
-  mkdirSync,
-  mkdtempSync,
-  readFileSync,
-  renameSync,
-  rmSync,
-  symlinkSync,
-  writeFileSync,
-} from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
-import { afterAll, describe, expect, test } from "vitest";
+import { existsSync, renameSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { expect, test } from "vitest";
 import { annotation } from "../../src/cli/annotations.ts";
-import type { ValidateFinding, ValidateReport } from "../../src/validate/index.ts";
-import { skipSuite } from "../support/skip.ts";
-import { type Ran, World } from "./world.ts";
+import type { ValidateReport } from "../../src/validate/index.ts";
+import { found, only, published, Repository, suiteWithGit, TOKEN } from "./validate-world.ts";
+import { World } from "./world.ts";
 
-const TOKEN = `gh${"p_"}${"a1B2c3D4e5F6".repeat(3)}`;
-
-const ENV = {
-  ...{ GIT_CONFIG_NOSYSTEM: "1", GIT_CONFIG_GLOBAL: "/dev/null" },
-  ...{ GIT_AUTHOR_NAME: "Ada", GIT_AUTHOR_EMAIL: "ada@example.com" },
-  ...{ GIT_COMMITTER_NAME: "Ada", GIT_COMMITTER_EMAIL: "ada@example.com" },
-};
-
-function hasGit(): boolean {
-  try {
-    execFileSync("git", ["--version"], { stdio: "ignore" });
-    return true;
-  } catch {
-    return false;
-  }
-}
-
-/** A real folder registry, in a real repository. */
-class Repository extends World {
-  constructor(copied?: string) {
-    super();
-    this.real = true;
-    if (copied === undefined) this.git("init", "-q", "-b", "main");
-    else cpSync(copied, this.folder, { recursive: true, verbatimSymlinks: true });
-  }
-
-  git(...args: string[]): string {
-    return execFileSync("git", args, { cwd: this.folder, env: { ...process.env, ...ENV }, encoding: "utf8" });
-  }
-
-  commit(message = "change"): void {
-    this.git("add", "-A");
-    this.git("commit", "-q", "--allow-empty", "-m", message);
-  }
-
-  path(file: string): string {
-    return join(this.folder, file);
-  }
-
-  read(file: string): string {
-    return readFileSync(this.path(file), "utf8");
-  }
-
-  async push(name: string, text: string, ...options: string[]): Promise<void> {
-    this.file("push.txt", text);
-    const ran = await this.run("push", name, "push.txt", ...options);
-    expect(ran, ran.err).toMatchObject({ code: 0 });
-    rmSync(this.path("push.txt"));
-  }
-
-  validate(...options: string[]): Promise<Ran> {
-    return this.run("validate", ...options, "--json");
-  }
-}
-
-const found = (ran: Ran) =>
-  ran.json<ValidateReport>().findings.map(({ severity, rule, path }) => `${severity} ${rule} ${path}`);
-const only = (ran: Ran): ValidateFinding => {
-  const { findings } = ran.json<ValidateReport>();
-  expect(findings).toHaveLength(1);
-  return findings[0] as ValidateFinding;
-};
-
-let template: string | undefined;
-
-/** Three versions of two prompts and a label, committed on main. Made once, and then copied. */
-async function published(): Promise<Repository> {
-  const repo = new Repository(template);
-  if (template !== undefined) return repo;
-  await repo.push("support/triage", "Sort: {{ticket}}\n", "--label", "production");
-  await repo.push("support/triage", "Sort this: {{ticket}}\n");
-  await repo.push("support/reply", "Answer {{customer}}.\n");
-  repo.file("README.md", "# Prompts\n");
-  repo.file("prompts/README.md", "# Prompts\n");
-  repo.file(".gitignore", ".heads/\n.changed\n.tmp-*\n");
-  repo.commit("published");
-  repo.git("checkout", "-q", "-b", "work");
-  template = mkdtempSync(join(tmpdir(), "prompt-registry-validate-"));
-  cpSync(repo.folder, template, { recursive: true, verbatimSymlinks: true });
-  return repo;
-}
-
-afterAll(() => {
-  if (template !== undefined) rmSync(template, { recursive: true, force: true });
-});
-
-function suite(): void {
+suiteWithGit("validate", () => {
   test("what the registry itself wrote is clean, with and without a base, and in a clone", async () => {
     const repo = await published();
     expect(await repo.run("validate")).toMatchObject({ code: 0, out: "2 prompts, 3 versions: all is well\n", err: "" });
@@ -289,130 +189,6 @@ function suite(): void {
     expect((await repo.run("validate")).code).toBe(8);
   });
 
-  test("labels, pins and latest must select what is there", async () => {
-    const repo = await published();
-    const head = "prompts/support/triage/latest.json";
-    const json = JSON.parse(repo.read(head)) as Record<string, unknown>;
-    const write = (change: Record<string, unknown>) => {
-      repo.file(head, `${JSON.stringify({ ...json, generation: 9, ...change }, null, 2)}\n`);
-      return repo.validate("--base", "main");
-    };
-    const label = await write({ labels: { production: "3.0.0" } });
-    expect(label.json<ValidateReport>().findings[0]).toMatchObject({ severity: "block", rule: "pointer", path: head });
-    expect(label.json<ValidateReport>().findings[0]?.line).toBe(
-      repo
-        .read(head)
-        .split("\n")
-        .findIndex((l) => l.includes('"production"')) + 1,
-    );
-    expect(found(await write({ pin: "7.0.0", latest: "7.0.0" }))).toContain(`block pointer ${head}`);
-    expect(found(await write({ latest: "1.0.0" }))).toEqual([`warn head ${head}`]);
-    expect(found(await write({ latest: "4.0.0" }))).toEqual([`block pointer ${head}`]);
-    expect(found(await write({ name: "support/other" }))).toContain(`block head ${head}`);
-    expect(
-      found(await write({ generation: 0, deprecated: { at: "2026-11-24T05:00:00.000Z", message: "m" } })),
-    ).toContain(`block head ${head}`);
-    expect(await write({ deprecated: { at: "2026-11-24T05:00:00.000Z", message: "m" } })).toMatchObject({ code: 0 });
-    repo.file(head, `{\n<<<<<<< HEAD\n  "a": 1\n=======\n>>>>>>> work\n}\n`);
-    const conflict = await repo.validate();
-    expect(conflict.json<ValidateReport>().findings).toContainEqual(
-      expect.objectContaining({ rule: "head", line: 2, message: expect.stringContaining("merge conflict") }),
-    );
-  });
-
-  test("links may name a version beside them, and nothing else", async () => {
-    const repo = await published();
-    repo.file("secret.md", "outside\n");
-    const link = (target: string, path: string) => {
-      rmSync(repo.path(path), { force: true, recursive: true });
-      symlinkSync(target, repo.path(path));
-    };
-    link("../../../secret.md", "prompts/support/triage/production.md");
-    link("/etc/passwd", "prompts/support/triage/staging.md");
-    link("v9.9.9.md", "prompts/support/triage/latest.md");
-    link("../..", "prompts/support/loop");
-    link("/dev/zero", "prompts/support/triage/v5.0.0.md");
-    link("v1.0.0.md", "prompts/support/triage/beta.md");
-    rmSync(repo.path("prompts/support/reply/latest.md"));
-    repo.file("prompts/support/reply/latest.md", "v1.0.1.md");
-    const ran = await repo.validate("--base", "main");
-    expect(found(ran)).toEqual([
-      "block layout prompts/support/loop",
-      "block pointer prompts/support/reply/latest.md",
-      "warn pointer prompts/support/triage/beta.md",
-      "block pointer prompts/support/triage/latest.md",
-      "block pointer prompts/support/triage/production.md",
-      "block pointer prompts/support/triage/staging.md",
-      "block layout prompts/support/triage/v5.0.0.md",
-    ]);
-    link(".", "prompts/support");
-    expect((await repo.validate("--base", "main")).code).toBe(1);
-    rmSync(repo.path("prompts"), { recursive: true });
-    link("..", "prompts");
-    expect(await repo.run("validate", "--base", "main")).toMatchObject({ code: 2, out: "" });
-  });
-
-  test("a submodule, a pipe and file names of any kind do no harm", async () => {
-    const repo = await published();
-    const inner = repo.path("prompts/sub");
-    mkdirSync(inner);
-    execFileSync("git", ["init", "-q"], { cwd: inner });
-    writeFileSync(join(inner, "v1.0.0.md"), `Use ${TOKEN}`);
-    execFileSync("mkfifo", [repo.path("prompts/support/pipe.md")]);
-    const evil = "prompts/support/x\n::error file=a,line=1::forged%0A\u001b[31m.md";
-    repo.file(evil, "text\n");
-    writeFileSync(
-      Buffer.concat([Buffer.from(repo.path("prompts/support/bad")), Buffer.from([0xff]), Buffer.from(".md")]),
-      "x",
-    );
-    mkdirSync(repo.path("prompts/$(touch pwned)"));
-    repo.file("prompts/$(touch pwned)/v1.0.0.md", "x\n");
-    repo.git("add", "-A", "--", "prompts/support/triage");
-    const ran = await repo.validate("--base", "main");
-    expect(found(ran)).toEqual([
-      "block name prompts/$(touch pwned)/v1.0.0.md",
-      "block layout prompts/sub",
-      "block name prompts/support/bad\ufffd.md",
-      "block layout prompts/support/pipe.md",
-      `block name ${evil}`,
-    ]);
-    expect(existsSync(repo.path("pwned"))).toBe(false);
-    const github = await repo.run("validate", "--format", "github");
-    const lines = github.out.trimEnd().split("\n");
-    expect(lines.filter((l) => l.startsWith("::"))).toHaveLength(5);
-    expect(lines).toHaveLength(6);
-    expect(github.out).not.toContain("\u001b");
-    const text = await repo.run("validate");
-    expect(text.out.trimEnd().split("\n")).toHaveLength(6);
-    expect(text.out).not.toContain("\u001b");
-  });
-
-  test("a repository's own settings make Git run nothing", async () => {
-    const repo = await published();
-    const pwned = repo.path("pwned");
-    const script = repo.path("evil.sh");
-    writeFileSync(script, `#!/bin/sh\ntouch ${JSON.stringify(pwned)}\n`);
-    chmodSync(script, 0o755);
-    for (const key of [
-      "core.fsmonitor",
-      "core.pager",
-      "core.sshCommand",
-      "diff.external",
-      "filter.x.smudge",
-      "filter.x.clean",
-    ]) {
-      repo.git("config", key, script);
-    }
-    repo.git("config", "alias.ls-tree", `!${script}`);
-    repo.git("config", "alias.rev-parse", `!${script}`);
-    repo.file(".gitattributes", "* filter=x diff=x\n");
-    for (const hook of ["post-checkout", "post-index-change", "reference-transaction"]) {
-      writeFileSync(repo.path(`.git/hooks/${hook}`), `#!/bin/sh\ntouch ${JSON.stringify(pwned)}\n`, { mode: 0o755 });
-    }
-    expect(await repo.validate("--base", "main")).toMatchObject({ code: 0 });
-    expect(existsSync(pwned)).toBe(false);
-  });
-
   test("a base that is none, no repository, and no folder are wrong usage", async () => {
     const repo = await published();
     for (const base of ["nowhere", "--output=pwned", "main:prompts", "", "main..work"]) {
@@ -471,10 +247,7 @@ function suite(): void {
     expect(ran).toMatchObject({ code: 0 });
     expect(ran.json()).toMatchObject({ prompts: 300, versions: 300, fresh: 0 });
   });
-}
-
-if (hasGit()) describe("validate", suite);
-else skipSuite("validate", "git is not installed");
+});
 
 test("an annotation escapes all that could end it or start another", () => {
   const finding = {

@@ -1,64 +1,12 @@
-import { mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
-import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from "vitest";
-import { github } from "../../src/drivers/github/index.ts";
+import { describe, expect, it } from "vitest";
 import { githubProposals } from "../../src/github/proposals.ts";
 import { proposing } from "../../src/github/proposing.ts";
 import { PromptRegistry } from "../../src/registry.ts";
-import { type GitHubRepositoryHandle, type GitHubServer, startGitHub } from "../../src/testing/github/index.ts";
-import { World } from "../cli/world.ts";
-import { validateExchange } from "../support/github-openapi/validate.ts";
-import { commitByGit, fileAt, git, testOptions } from "../support/github-world.ts";
+import { proposalTeam } from "../support/github-proposals.ts";
+import { commitByGit, fileAt, git } from "../support/github-world.ts";
 
-const root = mkdtempSync(join(tmpdir(), "prompt-registry-proposals-"));
-let server: GitHubServer;
-let place: GitHubRepositoryHandle;
-let number = 0;
-
-beforeAll(async () => {
-  server = await startGitHub({ validate: validateExchange });
-});
-beforeEach(async () => {
-  server.reset();
-  place = await server.addRepository({ name: `team-${++number}` });
-  vi.stubEnv("GITHUB_TOKEN", "");
-  vi.stubEnv("GH_TOKEN", "");
-});
-afterAll(async () => {
-  vi.unstubAllEnvs();
-  rmSync(root, { recursive: true, force: true });
-  await server.checkRepositories();
-  await server.close();
-});
-
-const options = () => testOptions(server, place);
-const open = async (more: object = {}) =>
-  new PromptRegistry(await github({ ...options(), ...more }), { author: "ada" });
-const tip = (branch: string) =>
-  git(place.gitDir, ["rev-parse", `refs/heads/${branch}`])
-    .toString()
-    .trim();
-const branches = () =>
-  git(place.gitDir, ["for-each-ref", "--format=%(refname:short)", "refs/heads/"]).toString().trim().split("\n");
-
-/** Command lines against the repository, as a person has it configured. */
-function cli(more: object = {}) {
-  const world = new World();
-  world.real = true;
-  const { token: _, ...storage } = { ...options(), backend: "github", ...more };
-  world.file("prompt-registry.config.json", JSON.stringify({ storage, author: "ada" }));
-  vi.stubEnv("GITHUB_TOKEN", server.token);
-  const run = async (...argv: string[]) => {
-    const ran = await world.run(...argv);
-    return { ...ran, all: ran.out + ran.err };
-  };
-  const push = (text: string, ...argv: string[]) => pushTo("support/triage", text, ...argv);
-  const pushTo = (name: string, text: string, ...argv: string[]) =>
-    world.runWith({ stdin: text }, "push", name, "-", ...argv).then((ran) => ({ ...ran, all: ran.out + ran.err }));
-  return { world, run, push, pushTo };
-}
-
+const team = proposalTeam();
+const { options, open, tip, branches, cli, api, pulls } = team;
 const BRANCH = "prompt-registry/support/triage/-/publish";
 
 describe("push --propose", () => {
@@ -85,11 +33,11 @@ describe("push --propose", () => {
     expect(tip("main")).toBe(main);
     // The commit is the one that the driver would have written.
     expect(
-      git(place.gitDir, ["rev-parse", `${BRANCH}^`])
+      git(team.place.gitDir, ["rev-parse", `${BRANCH}^`])
         .toString()
         .trim(),
     ).toBe(main);
-    const log = git(place.gitDir, ["log", "-1", "--format=%an|%s|%b", BRANCH]).toString();
+    const log = git(team.place.gitDir, ["log", "-1", "--format=%an|%s|%b", BRANCH]).toString();
     expect(log).toMatch(/^ada\|support\/triage: publish 1\.1\.0\|by whom @all\n\nPrompt-Registry-Commit-Id: /);
     const [pull] = await pulls();
     expect(pull.title).toBe("support/triage: publish 1.1.0");
@@ -111,7 +59,7 @@ describe("push --propose", () => {
     expect((await pulls())[0].body).toContain("New variables: `who`.");
     expect((await pulls()).map(({ number, title }) => [number, title])).toEqual([[1, "support/triage: publish 2.0.0"]]);
     expect(
-      git(place.gitDir, ["rev-list", "--count", `main..${BRANCH}`])
+      git(team.place.gitDir, ["rev-list", "--count", `main..${BRANCH}`])
         .toString()
         .trim(),
     ).toBe("1");
@@ -148,11 +96,11 @@ describe("push --propose", () => {
     const rebuilt = await push("two\n", "--propose");
     expect(rebuilt.out, rebuilt.all).toMatch(/^#1 updated: support\/triage: publish 1\.0\.2/);
     expect(
-      git(place.gitDir, ["rev-parse", `${BRANCH}^`])
+      git(team.place.gitDir, ["rev-parse", `${BRANCH}^`])
         .toString()
         .trim(),
     ).toBe(tip("main"));
-    commitByGit(place.gitDir, BRANCH, [{ path: "prompts/support/triage/v1.0.2.md", bytes: "by hand\n" }]);
+    commitByGit(team.place.gitDir, BRANCH, [{ path: "prompts/support/triage/v1.0.2.md", bytes: "by hand\n" }]);
     const hand = tip(BRANCH);
     const refused = await push("three\n", "--propose");
     expect([refused.code, refused.err]).toEqual([4, expect.stringContaining("somebody added commits")]);
@@ -163,9 +111,9 @@ describe("push --propose", () => {
     expect(branches()).toContain(`${BRANCH}-2.0.0`);
     expect((await push("other\n", "--propose", "--version", "1.0.0")).code).toBe(4);
     // Pull requests of others are not ours to merge.
-    commitByGit(place.gitDir, "main", [{ path: "x", bytes: "x" }]);
-    git(place.gitDir, ["branch", "feature", "main"]);
-    commitByGit(place.gitDir, "feature", [{ path: "y", bytes: "y" }]);
+    commitByGit(team.place.gitDir, "main", [{ path: "x", bytes: "x" }]);
+    git(team.place.gitDir, ["branch", "feature", "main"]);
+    commitByGit(team.place.gitDir, "feature", [{ path: "y", bytes: "y" }]);
     await api("POST", "pulls", { title: "y", head: "feature", base: "main" });
     expect((await run("proposal", "merge", "3")).code).toBe(2);
     expect((await run("proposal", "close", "3")).code).toBe(2);
@@ -192,8 +140,8 @@ describe("push --propose", () => {
     for (const [i, [method, path, kind]] of faults.entries()) {
       let hits = 0;
       const isIt = (request: { method: string; url: string }) =>
-        request.method === method && request.url.includes(`${place.repo}${path}`) && ++hits === 1;
-      const stop = server.fail(isIt, { kind });
+        request.method === method && request.url.includes(`${team.place.repo}${path}`) && ++hits === 1;
+      const stop = team.server.fail(isIt, { kind });
       const { pushTo } = cli();
       const name = `fault/n${i}`;
       const first = await pushTo(name, "text\n", "--propose");
@@ -203,11 +151,11 @@ describe("push --propose", () => {
       expect(hits, path).toBeGreaterThan(0);
       expect((await pulls()).filter(({ title }) => title === `${name}: publish 1.0.0`)).toHaveLength(1);
       expect(
-        fileAt(place.gitDir, `prompt-registry/${name}/-/publish`, `prompts/${name}/v1.0.0.md`).toString(),
+        fileAt(team.place.gitDir, `prompt-registry/${name}/-/publish`, `prompts/${name}/v1.0.0.md`).toString(),
       ).toContain("text\n");
     }
     // A merge of which the answer was lost is found.
-    server.fail(({ url, method }) => method === "PUT" && url.endsWith("/merge"), { kind: "drop-after" });
+    team.server.fail(({ url, method }) => method === "PUT" && url.endsWith("/merge"), { kind: "drop-after" });
     const proposals = await githubProposals(options());
     const [proposal] = await proposals.list();
     const { merged, title } = await proposals.merge(proposal?.number ?? 0);
@@ -223,7 +171,7 @@ describe("several at once", () => {
     for (const { code, all } of runs) expect(code, all).toBe(0);
     expect((await pulls()).map(({ title }) => title)).toEqual(["support/triage: publish 1.0.0"]);
     expect(
-      git(place.gitDir, ["rev-list", "--count", `main..${BRANCH}`])
+      git(team.place.gitDir, ["rev-list", "--count", `main..${BRANCH}`])
         .toString()
         .trim(),
     ).toBe("1");
@@ -272,7 +220,7 @@ describe("protected labels", () => {
     await strict.setLabel("support/triage", "staging", "1.1.0");
     await strict.storePrompt({ name: "support/triage", version: "1.2.0", text: "three\n" });
     // A link that was moved by hand is not adopted behind the review.
-    commitByGit(place.gitDir, "main", [
+    commitByGit(team.place.gitDir, "main", [
       { path: "prompts/support/triage/production.md", bytes: "v1.1.0.md", mode: "120000" },
     ]);
     const adopted = await run("doctor", "--repair", "moved-link", "--json");
@@ -299,55 +247,20 @@ describe("protected labels", () => {
   }, 60_000);
 });
 
-describe("init --create", () => {
-  it("makes the repository, and does not when it is not asked to", async () => {
-    vi.stubEnv("GITHUB_TOKEN", server.token);
-    const world = new World();
-    world.real = true;
-    const storage = `github:${server.owner}/made-by-init?baseUrl=${encodeURIComponent(server.url)}#main`;
-    const missing = await world.run("init", "--storage", storage);
-    expect([missing.code, missing.err]).toEqual([1, expect.stringContaining("no such repository")]);
-    const made = await world.run("init", "--storage", storage, "--create");
-    expect(made.code, made.err).toBe(0);
-    expect((await world.run("check")).code).toBe(0);
-    expect((await new World().run("init", "--create")).code).toBe(2);
-  });
-});
-
 describe("a proposing storage", () => {
   it("writes to its own branch and nowhere else", async () => {
     const made = await proposing(options(), "prompt-registry/a/b/-/publish");
     const registry = new PromptRegistry(made.driver, { author: "ada" });
     const main = tip("main");
-    server.reset();
+    team.server.reset();
     await registry.storePrompt({ name: "a/b", version: "1.0.0", text: "x" });
-    const writes = server.requests
+    const writes = team.server.requests
       .filter(({ write }) => write)
       .map(({ method, url }) => `${method} ${url.split("?")[0]}`);
-    const at = `/repos/${place.owner}/${place.repo}`;
+    const at = `/repos/${team.place.owner}/${team.place.repo}`;
     expect(writes).toEqual([`POST ${at}/git/trees`, `POST ${at}/git/commits`, `POST ${at}/git/refs`]);
     expect([tip("main"), tip("prompt-registry/a/b/-/publish")]).toEqual([main, made.commit()]);
     await expect(registry.doctor({ repair: true } as never)).rejects.toMatchObject({ code: "UNSUPPORTED" });
     await registry.close();
   });
 });
-
-async function api(method: string, path: string, body?: unknown) {
-  const response = await fetch(`${server.url}/repos/${place.owner}/${place.repo}/${path}`, {
-    method,
-    headers: { authorization: `Bearer ${server.token}`, accept: "application/vnd.github+json" },
-    ...(body === undefined ? {} : { body: JSON.stringify(body) }),
-  });
-  return await response.json();
-}
-
-interface Pull {
-  readonly number: number;
-  readonly title: string;
-  readonly body: string;
-  readonly head: { readonly ref: string };
-}
-
-async function pulls(): Promise<[Pull, ...Pull[]]> {
-  return (await api("GET", "pulls?state=open")) as [Pull, ...Pull[]];
-}

@@ -2,7 +2,9 @@ import { execFileSync } from "node:child_process";
 import { tmpdir } from "node:os";
 import type { StorageDriver } from "../../src/driver.ts";
 import { type GithubNative, type GithubOptions, github } from "../../src/drivers/github/index.ts";
+import { parseName } from "../../src/names.ts";
 import type { GitHubRepositoryHandle, GitHubServer } from "../../src/testing/github/index.ts";
+import { documentOf } from "../../src/testing/index.ts";
 
 /** Git on a bare repository, without a shell and without anybody's configuration. */
 export function git(gitDir: string, args: readonly string[], options: { input?: string | Uint8Array } = {}) {
@@ -76,3 +78,9 @@ export function openGithub(
 ): Promise<Github> {
   return github({ ...testOptions(server, place), ...options });
 }
+
+/** The change that publishes a version. */
+export const publish = (name: string, version: string, text?: string) => ({
+  name: parseName(name),
+  add: [documentOf(name, version, text)],
+});

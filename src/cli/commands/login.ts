@@ -96,9 +96,9 @@ async function finish(
   const stored = await storeCredential(host.service, encodeStored(grant, clientId), place);
   const { io, terminal } = context;
   report(context, host.service, user.login, user.scopes, stored);
-  if (io.env.GITHUB_TOKEN || io.env.GH_TOKEN) {
-    terminal.warn(`${io.env.GITHUB_TOKEN ? "GITHUB_TOKEN" : "GH_TOKEN"} is set and goes before what was stored`);
-  }
+  const { tokenVariables } = await import("../../github/auth.ts");
+  const before = tokenVariables(host, io.env).find((name) => io.env[name]);
+  if (before !== undefined) terminal.warn(`${before} is set and goes before what was stored`);
   return undefined;
 }
 

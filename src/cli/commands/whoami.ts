@@ -44,17 +44,17 @@ async function atGithub(
   context: Context,
   { host, clientId, app }: Extract<Service, { kind: "github" }>,
 ): Promise<undefined> {
-  const { githubAuth, HOW_TO_AUTHENTICATE } = await import("../../github/auth.ts");
+  const { githubAuth, howToAuthenticate, tokenVariables } = await import("../../github/auth.ts");
   const { githubUser } = await import("../../github/user.ts");
   if (app !== undefined) {
     report(context, host.service, `GitHub App ${app}`, "made for the App of the configuration", undefined, undefined);
     return undefined;
   }
   const { env } = context.io;
-  const found = await find(context, host.service, ["GITHUB_TOKEN", "GH_TOKEN"]);
+  const found = await find(context, host.service, tokenVariables(host, env));
   // As the driver gets it: refreshed, where it was about to end.
   const token = await githubAuth({ baseUrl: host.api, env, clientId, credentials: { env } }).token();
-  if (found === undefined || token === undefined) throw nobody(host.service, HOW_TO_AUTHENTICATE);
+  if (found === undefined || token === undefined) throw nobody(host.service, howToAuthenticate(host, env));
   const { login, scopes, expiresAt } = await githubUser(host, token, { signal: context.signal });
   report(context, host.service, login, found.from, scopes, expiresAt);
   return undefined;

@@ -6,7 +6,7 @@ import { Lru } from "../fs/lru.ts";
 import type { Client } from "./client.ts";
 import { broken } from "./failure.ts";
 import { blobId, isObjectId } from "./objects.ts";
-import { readTarball } from "./tarball.ts";
+import { ARCHIVE_LIMITS, readTarball } from "./tarball.ts";
 
 /** A blob as text; `undefined` for bytes that are no UTF-8. */
 export interface BlobText {
@@ -33,6 +33,8 @@ export class Blobs {
   readonly #client: Client;
   readonly #memory: Lru<BlobText>;
   readonly #loading = new Map<string, Promise<BlobText>>();
+  /** The archive of this repository is more than it is worth. */
+  #noArchive = false;
 
   constructor(client: Client) {
     this.#client = client;
@@ -124,8 +126,9 @@ export class Blobs {
       take(id, decodeBlob(bytes));
       await this.#toDisk(id, bytes);
     };
-    const byGraphql = this.#client.settings.graphql !== "off" && !this.#client.noGraphql;
-    if (commit !== undefined && left.length >= (byGraphql ? TARBALL_FROM.graphql : TARBALL_FROM.rest)) {
+    const byGraphql = await this.#client.hasGraphql();
+    const isMany = left.length >= (byGraphql ? TARBALL_FROM.graphql : TARBALL_FROM.rest);
+    if (commit !== undefined && isMany && !this.#noArchive) {
       left = await this.#fromTarball(left, commit, keep);
     }
     if (left.length > 1 && byGraphql) left = await this.#fromGraphql(left, keep);
@@ -186,21 +189,24 @@ export class Blobs {
     const wanted = new Set(ids);
     const { repoPath } = this.#client;
     try {
-      const reply = await this.#client.send({
+      const { data } = await this.#client.send({
         method: "GET",
         path: `${repoPath}/tarball/${commit}`,
         operation: "reading the archive",
-        bytes: true,
+        maxBytes: ARCHIVE_LIMITS.compressed,
       });
-      if (!(reply.data instanceof ArrayBuffer)) return [...wanted];
       const like = ids[0];
-      for (const bytes of readTarball(new Uint8Array(reply.data))) {
+      for await (const bytes of readTarball(data as Uint8Array)) {
         const id = blobId(bytes, like);
         if (wanted.delete(id)) await keep(id, bytes);
+        if (wanted.size === 0) break;
       }
     } catch (error) {
       // Archives are a short cut; attributes may change what is in them.
-      if (error instanceof RegistryError && error.code === "RATE_LIMITED") throw error;
+      const code = error instanceof RegistryError ? error.code : undefined;
+      if (code === "RATE_LIMITED") throw error;
+      // Too large, or too slow: it would be so again.
+      if (code === "UNSUPPORTED" || code === "TIMEOUT") this.#noArchive = true;
     }
     return [...wanted];
   }

@@ -1,6 +1,8 @@
 import type { Octokit } from "@octokit/core";
 import { abortError, isRegistryError, RegistryError, throwIfAborted } from "../../errors.ts";
-import { type GithubAuth, githubAuth, HOW_TO_AUTHENTICATE } from "../../github/auth.ts";
+import { type GithubAuth, githubAuth, howToAuthenticate } from "../../github/auth.ts";
+import { hostOfApi } from "../../github/host.ts";
+import { collect } from "./bytes.ts";
 import {
   broken,
   header,
@@ -26,8 +28,8 @@ export interface Send {
   readonly mutates?: boolean;
   /** Statuses of 300 and more that are answers here. */
   readonly accept?: readonly number[];
-  /** The body is bytes, not JSON. */
-  readonly bytes?: boolean;
+  /** The body is bytes, not JSON, and at most so many of them. */
+  readonly maxBytes?: number;
 }
 
 export interface Quota {
@@ -121,24 +123,42 @@ export class Client {
     throwIfAborted(send.signal, send.operation);
     const resource = send.path.endsWith("/graphql") ? "graphql" : "core";
     // Asking on while limited is what gets a client banned.
-    for (const key of ["all", resource]) {
-      const wait = (this.#blocked.get(key) ?? 0) - Date.now();
-      if (wait > 0) throw rateLimited(wait, what);
-    }
+    const left = this.#waitFor(resource);
+    if (left > 0) throw rateLimited(left, what);
     // Asked for here, so that what is wrong with it is told as it is, and surely before anything was sent.
     if (this.auth !== undefined && (await this.auth.token()) === undefined && send.method !== "GET") {
-      const problem = `${this.settings.location}: ${send.operation} needs a token; ${HOW_TO_AUTHENTICATE}`;
+      const problem = `${this.settings.location}: ${send.operation} needs a token; ${this.howToAuthenticate}`;
       throw new RegistryError("UNAUTHENTICATED", problem, { backend: "github", operation: send.operation });
     }
     throwIfAborted(send.signal, send.operation);
     const reply = await this.#exchange(send, what);
     if (reply.status === 401) this.auth?.refused();
-    this.#learn(reply, resource);
+    const wait = this.#learn(reply, resource);
+    // Also where a status is an answer otherwise.
+    if (wait !== undefined) throw rateLimited(wait, what);
     if (reply.status >= 300 && send.accept?.includes(reply.status) !== true) throw refusal(reply, what);
-    if (reply.status < 300 && send.bytes !== true && reply.status !== 204 && !isJson(reply.data)) {
+    if (reply.status < 300 && send.maxBytes === undefined && reply.status !== 204 && !isJson(reply.data)) {
       throw broken("got an answer that was cut or is none of GitHub's", what);
     }
     return reply;
+  }
+
+  /** For messages. */
+  get howToAuthenticate(): string {
+    return howToAuthenticate(hostOfApi(this.settings.baseUrl));
+  }
+
+  /** Milliseconds until this may be asked again. */
+  #waitFor(resource: string): number {
+    return Math.max(...["all", resource].map((key) => (this.#blocked.get(key) ?? 0) - Date.now()));
+  }
+
+  /** Whether reads can be made by GraphQL now: it has a limit of its own, and answers nobody without a token. */
+  async hasGraphql(): Promise<boolean> {
+    const { graphql } = this.settings;
+    if (graphql === "off" || this.noGraphql) return false;
+    if (graphql === "auto" && this.#waitFor("graphql") > 0) return false;
+    return this.auth === undefined || (await this.auth.token()) !== undefined;
   }
 
   async #exchange(send: Send, what: What): Promise<Reply> {
@@ -157,10 +177,15 @@ export class Client {
         url: send.path as "/",
         headers: { accept: "application/vnd.github+json", "x-github-api-version": "2022-11-28", ...send.headers },
         ...(send.body === undefined ? {} : { data: send.body }),
-        request: { signal: controller.signal },
+        request: {
+          signal: controller.signal,
+          ...(send.maxBytes === undefined ? {} : { parseSuccessResponseBody: false }),
+        },
       });
-      return { status: status as number, headers, data };
+      const body: unknown = send.maxBytes === undefined ? data : await collect(data, send.maxBytes, what);
+      return { status: status as number, headers, data: body };
     } catch (error) {
+      if (error instanceof RegistryError) throw error;
       const { response } = error as { response?: { status: number; headers: Reply["headers"]; data: unknown } };
       if (response !== undefined) return response;
       if (send.signal?.aborted) throw unknownWhen(what.mutates, abortError(send.signal, send.operation));
@@ -172,7 +197,8 @@ export class Client {
     }
   }
 
-  #learn(reply: Reply, resource: string): void {
+  /** @returns the milliseconds to wait, where the reply is a refusal for asking too much */
+  #learn(reply: Reply, resource: string): number | undefined {
     const [limit, remaining, reset] = ["limit", "remaining", "reset"].map((part) =>
       Number(header(reply, `x-ratelimit-${part}`) ?? Number.NaN),
     ) as [number, number, number];
@@ -181,9 +207,10 @@ export class Client {
       this.quotas.set(name, { limit, remaining, reset: reset * 1000 });
     }
     const wait = limitedFor(reply, Date.now());
-    if (wait === undefined) return;
+    if (wait === undefined) return undefined;
     const isPrimary = remaining === 0 && header(reply, "retry-after") === undefined;
     this.#blocked.set(isPrimary ? resource : "all", Date.now() + wait);
+    return wait;
   }
 
   /**
@@ -221,21 +248,19 @@ export class Client {
     return { data: (data ?? {}) as GraphqlReply["data"], errors: list };
   }
 
-  /** For reads that can be made without GraphQL too; `undefined` where it is off, or was not there. */
+  /** For reads that can be made without GraphQL too; `undefined` where it is off, was not there, or takes no more for now. */
   async tryGraphql(
     query: string,
     variables: Readonly<Record<string, unknown>>,
     operation: string,
   ): Promise<GraphqlReply | undefined> {
-    const { graphql } = this.settings;
-    if (graphql === "off" || this.noGraphql) return undefined;
-    // Nobody is answered there without a token, though public repositories can be read.
-    if (this.auth !== undefined && (await this.auth.token()) === undefined) return undefined;
+    if (!(await this.hasGraphql())) return undefined;
     try {
       return await this.graphql(query, variables, { operation });
     } catch (error) {
-      if (graphql !== "auto" || !isRegistryError(error, "UNSUPPORTED")) throw error;
-      this.noGraphql = true;
+      if (this.settings.graphql !== "auto" || !isRegistryError(error)) throw error;
+      if (error.code === "UNSUPPORTED") this.noGraphql = true;
+      else if (error.code !== "RATE_LIMITED") throw error;
       return undefined;
     }
   }

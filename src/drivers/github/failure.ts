@@ -25,7 +25,7 @@ export function messageOf(data: unknown): string | undefined {
 }
 
 /** GitHub's own words, with the details of a 422. */
-function said({ data }: Reply): string {
+export function said({ data }: Reply): string {
   const message = messageOf(data);
   if (message === undefined) return "";
   const { errors } = data as { errors?: unknown };
@@ -53,7 +53,9 @@ export function limitedFor(reply: Reply, now: number): number | undefined {
   if (after !== undefined) return Math.max(0, after * 1000);
   if (number(reply, "x-ratelimit-remaining") === 0) {
     const reset = number(reply, "x-ratelimit-reset");
-    return reset === undefined ? MINUTE_MS : Math.max(1000, reset * 1000 - now);
+    // By GitHub's own clock, where it tells it: with a wrong one the wait would be none, or hours.
+    const told = Date.parse(header(reply, "date") ?? "");
+    return reset === undefined ? MINUTE_MS : Math.max(1000, reset * 1000 - (Number.isNaN(told) ? now : told));
   }
   const isSecondary = /rate limit|abuse detection/i.test(messageOf(reply.data) ?? "");
   return isSecondary || reply.status === 429 ? MINUTE_MS : undefined;

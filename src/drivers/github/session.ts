@@ -1,13 +1,11 @@
-import { RegistryError, show } from "../../errors.ts";
-import { HOW_TO_AUTHENTICATE } from "../../github/auth.ts";
+import { RegistryError } from "../../errors.ts";
 import type { PromptName } from "../../names.ts";
 import type { Blobs } from "./blobs.ts";
-import { type Client, encodePath } from "./client.ts";
+import type { Client } from "./client.ts";
 import { directories } from "./cold.ts";
 import { type Comparison, comparePath, editsOf } from "./compare.ts";
-import { createBranch } from "./create.ts";
-import { broken, header, messageOf, type Reply } from "./failure.ts";
-import { isObjectId } from "./objects.ts";
+import { broken, messageOf, type Reply } from "./failure.ts";
+import { Origin } from "./origin.ts";
 import { type PathEdit, type PromptFiles, promptsOf, Snapshot } from "./snapshot.ts";
 import { readTree } from "./tree.ts";
 
@@ -38,12 +36,11 @@ export class Session {
   readonly log: SeenCommit[] = [];
   /** How often commits came that are not in it, since there were too many at once. */
   gaps = 0;
-  #branch: string | undefined;
+  readonly #origin: Origin;
   #heads = new Set<string>();
   /** Prompts of the first look, of which nothing proves that they are of the commit that was told beside them. */
   #unproven = new Set<PromptName>();
   readonly #past = new Map<string, Snapshot>();
-  #etag: { readonly tag: string; readonly commit: string } | undefined;
   #behindSince: number | undefined;
   #rewritten: RegistryError | undefined;
   #running: Promise<Snapshot> | undefined;
@@ -52,20 +49,23 @@ export class Session {
   constructor(client: Client, blobs: Blobs) {
     this.client = client;
     this.blobs = blobs;
-    this.#branch = client.settings.branch;
+    this.#origin = new Origin(client);
   }
 
   /** @throws RegistryError CONFIG for a repository that is not there */
-  async branch(): Promise<string> {
-    if (this.#branch !== undefined) return this.#branch;
-    const { default_branch: name } = (await this.repository()).data as { default_branch?: unknown };
-    this.#branch ??= String(name);
-    return this.#branch;
+  branch(): Promise<string> {
+    return this.#origin.branch(this.snapshot === undefined);
   }
 
   /** The name, where it is known without asking. */
   get knownBranch(): string | undefined {
-    return this.#branch;
+    return this.#origin.known;
+  }
+
+  /** @throws RegistryError CONFIG where there is no such repository for this token */
+  repository(): Promise<Reply> {
+    // What was there and is gone is not made anew as if it had never been.
+    return this.#origin.repository(this.snapshot === undefined);
   }
 
   /** What the server itself says now; calls that come together share one look that starts after all of them. */
@@ -124,6 +124,7 @@ export class Session {
   }
 
   #behind(snapshot: Snapshot, commit: string): Snapshot {
+    this.#origin.forget();
     if (this.#mayLag()) return snapshot;
     throw this.#rewrote(`went back to ${commit.slice(0, 12)}`);
   }
@@ -141,6 +142,8 @@ export class Session {
   #rewrote(how: string): RegistryError {
     const { location } = this.client.settings;
     const seen = this.snapshot?.commit.slice(0, 12) ?? "";
+    // Nothing is answered from memory any more.
+    this.validatedAt = 0;
     this.#rewritten = new RegistryError(
       "HISTORY_REWRITTEN",
       `${location}: the branch ${how}, and no longer holds the commit ${seen} that was seen on it; find out who rewrote it, then open the registry again`,
@@ -152,78 +155,14 @@ export class Session {
   /** The commit that the branch is at. */
   async #head(): Promise<string> {
     const branch = await this.branch();
-    const { repoPath, settings } = this.client;
-    const reply = await this.client.send({
-      method: "GET",
-      path: `${repoPath}/git/ref/heads/${encodePath(branch)}`,
-      operation: "reading the branch",
-      headers: this.#etag === undefined ? {} : { "if-none-match": this.#etag.tag },
-      accept: [304, 404, 409],
-    });
-    if (reply.status === 304 && this.#etag !== undefined) return this.#etag.commit;
-    if (reply.status === 404 || reply.status === 409) return await this.#missing(reply, branch);
-    const { ref, object } = reply.data as { ref?: unknown; object?: { sha?: unknown } };
-    if (ref !== `refs/heads/${branch}` || !isObjectId(object?.sha)) {
-      const what = { operation: "reading the branch", location: settings.location, mutates: false };
-      throw broken("got an answer that is none of GitHub's", what);
-    }
-    const tag = header(reply, "etag");
-    this.#etag = tag === undefined ? undefined : { tag, commit: object.sha };
-    return object.sha;
-  }
-
-  /** Neither says that a prompt is absent: the place where prompts are is not there. */
-  async #missing(reply: Reply, branch: string): Promise<string> {
-    const { settings } = this.client;
-    if (messageOf(reply.data) === undefined) {
-      const what = { operation: "reading the branch", location: settings.location, mutates: false };
-      throw broken(`got status ${reply.status} from something that is not GitHub`, what);
-    }
-    if (this.snapshot !== undefined) {
-      // A token that lost its access gets the same answer.
-      if (reply.status === 404) await this.repository();
-      if (!this.#mayLag()) throw this.#rewrote("is gone");
-      const what = { operation: "reading the branch", location: settings.location, mutates: false };
-      throw broken("found no such branch, though it was there", what);
-    }
-    if (settings.create) {
-      if (reply.status === 404) await this.repository();
-      const commit = await createBranch(this.client, branch, reply.status === 409);
-      if (isObjectId(commit)) return commit;
-      const what = { operation: "creating the branch", location: settings.location, mutates: true };
-      throw broken("got an answer that is none of GitHub's", what);
-    }
-    if (reply.status === 409) {
-      throw this.#config(`the repository is empty; push a first commit, or set create: true`);
-    }
-    await this.repository();
-    throw this.#config(`there is no branch ${show(branch)}; create it, or set create: true`);
-  }
-
-  #config(problem: string): RegistryError {
-    const { location } = this.client.settings;
-    return new RegistryError("CONFIG", `${location}: ${problem}`, { backend: "github", location, field: "storage" });
-  }
-
-  /** @throws RegistryError CONFIG where there is no such repository for this token */
-  async repository(): Promise<Reply> {
-    const { repoPath, settings } = this.client;
-    const send = { method: "GET", path: repoPath, operation: "reading the repository", accept: [404] } as const;
-    let reply = await this.client.send(send);
-    if (reply.status === 404 && settings.create && messageOf(reply.data) !== undefined) {
-      await createBranch(this.client, undefined, false);
-      reply = await this.client.send(send);
-    }
-    if (reply.status !== 404) return reply;
-    if (messageOf(reply.data) === undefined) {
-      const what = { operation: "reading the repository", location: settings.location, mutates: false };
-      throw broken(`got status ${reply.status} from something that is not GitHub`, what);
-    }
-    const hasToken = this.client.auth === undefined || (await this.client.auth.token()) !== undefined;
-    const why = hasToken
-      ? "for this token; check the name, and that the token may read it"
-      : `without a token; check the name, or ${HOW_TO_AUTHENTICATE}`;
-    throw this.#config(`there is no such repository ${why}`);
+    const found = await this.#origin.head(branch);
+    if (typeof found === "string") return found;
+    if (this.snapshot === undefined) return await this.#origin.missing(found, branch);
+    // A token that lost its access gets the same answer.
+    if (found.status === 404) await this.repository();
+    if (!this.#mayLag()) throw this.#rewrote("is gone");
+    const what = { operation: "reading the branch", location: this.client.settings.location, mutates: false };
+    throw broken("found no such branch, though it was there", what);
   }
 
   /** Brings the snapshot to a commit that is not one it has seen, if that comes after it. */
@@ -319,9 +258,9 @@ export class Session {
   /** The first look, by one query that brings the prompts along; `undefined` where that can't be. */
   async cold(names: readonly PromptName[]): Promise<Snapshot | undefined> {
     if (this.snapshot !== undefined || this.#running !== undefined || names.length > MAX_FOLDERS) return undefined;
-    const found = await directories(this.client, this.blobs, names, undefined, this.#branch);
+    const found = await directories(this.client, this.blobs, names, undefined, this.knownBranch);
     if (found?.head === undefined || this.snapshot !== undefined) return undefined;
-    this.#branch ??= found.head.branch;
+    this.#origin.learn(found.head.branch);
     for (const name of names) this.#unproven.add(name);
     return this.#accept(new Snapshot(found.head.commit, found.head.tree, false, found.prompts));
   }

@@ -101,6 +101,8 @@ function refused(client: Client, reply: Reply): Written {
   const what = { operation: "moving the branch", location: client.settings.location, mutates: true };
   const said = messageOf(reply.data);
   if (said === undefined) throw broken(`got status ${reply.status} from something that is not GitHub`, what);
+  // It was made a moment ago: a replica that lags.
+  if (/object does not exist/i.test(said)) return { status: "moved" };
   const isRule = /rule violation|protected branch|through a pull request/i.test(said);
   if (
     !isRule &&

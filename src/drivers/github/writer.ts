@@ -176,17 +176,21 @@ export class Writer {
         return;
       }
       let written: Written;
+      let isSent = false;
       try {
         const branch = await session.branch();
         written = await writeCommit(session.client, work.snapshot, branch, work.edits, text, (id) => {
           stop();
+          isSent = true;
           if (id !== undefined) sent.add(id);
         });
         wrote();
       } catch (thrown) {
         if (thrown instanceof Abandoned) throw thrown;
         wrote();
-        const error = asFailure(thrown, "commit", session.client.settings.location);
+        const failure = asFailure(thrown, "commit", session.client.settings.location);
+        // What nobody foresaw says nothing about what became of the call.
+        const error = isSent && !(thrown instanceof RegistryError) ? unknown(failure) : failure;
         if (error.outcome !== "unknown" || ++doubts >= MAX_DOUBTS) {
           if (doubt === undefined && error.code === "FORBIDDEN" && this.#separate(group)) return;
           await this.#refuse(plan, group, doubt === undefined ? error : unknown(error));

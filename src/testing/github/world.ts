@@ -63,6 +63,7 @@ export class World {
   readonly organizations = new Set<string>();
   readonly database = new ObjectDatabase();
   readonly #users: string[] = [];
+  readonly #claimed = new Set<string>();
   #stores = 0;
   #ids = 1000;
 
@@ -103,6 +104,14 @@ export class World {
       repositories: options.repositories?.map((name) => name.toLowerCase()),
     });
     return token;
+  }
+
+  /** Whether it is the first time that somebody wants to make it: of several at once one does. */
+  claim(owner: string, name: string): boolean {
+    const key = `${owner}/${name}`.toLowerCase();
+    const isFirst = !this.#claimed.has(key);
+    this.#claimed.add(key);
+    return isFirst;
   }
 
   async addRepository(options: GitHubRepositoryOptions & { owner: string; description?: string }): Promise<Repository> {

@@ -1,7 +1,8 @@
 import { refusal, repositoryOf, setRef } from "../access.ts";
 import { type Call, invalid, json, notFound, Problem, paged, type Reply, type Route, text } from "../http.ts";
 import { git } from "../process.ts";
-import { label, pullRequest, user } from "../shapes.ts";
+import { user } from "../shapes.ts";
+import { label, pullRequest } from "../shapes-pulls.ts";
 import type { PullRequest, Repository } from "../world.ts";
 import { changedFiles } from "./commits.ts";
 import { person } from "./objects.ts";

@@ -14,7 +14,7 @@ async function create(call: Call, owner: string): Promise<Reply> {
   const name = text(call, "name");
   if (!/^[\w.-]{1,100}$/.test(name)) throw invalid("Repository creation failed.");
   if (call.token?.permission !== "admin") throw new Problem(403, "Resource not accessible by personal access token");
-  if (call.world.find(owner, name) !== undefined) {
+  if (call.world.find(owner, name) !== undefined || !call.world.claim(owner, name)) {
     const message = "name already exists on this account";
     throw invalid("Repository creation failed.", [{ resource: "Repository", code: "custom", field: "name", message }]);
   }
