@@ -163,6 +163,7 @@ const s3Schema = z.strictObject({
   latestJson: flag.optional(),
   concurrency: count.optional(),
   requestTimeout: duration.optional(),
+  feedInterval: duration.optional(),
   connectTimeout: duration.optional(),
   readOnly: flag.optional(),
 });

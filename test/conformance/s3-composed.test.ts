@@ -11,4 +11,5 @@ beforeAll(async () => {
 afterAll(() => fake.close());
 
 const place = () => ({ ...fake.credentials, endpoint: fake.endpoint, region: fake.region });
-s3Suite(`${COMPOSED} over s3`, place, {}, (driver) => composed(driver));
+// What is written behind the callers' backs is tried without layers around it.
+s3Suite(`${COMPOSED} over s3`, place, { latestJson: false }, (driver) => composed(driver));

@@ -88,6 +88,97 @@ describe("what a change says of itself", () => {
   });
 });
 
+describe("a tombstone that is held up on its way", () => {
+  const yank = { at: "2026-11-24T00:00:00.000Z", removed: true as const };
+  const document = documentOf("a", "1.0.0");
+  const removal = (expect: string | null) =>
+    commitOf({
+      name,
+      head: { expect, next: headOf({ yanked: { "1.0.0": yank } }), entries: [] },
+      remove: [tombstoneOf(document)],
+    });
+  const restore = async (driver: StorageDriver, expect: string) => {
+    const head = { expect, next: headOf({}), entries: [] };
+    return (await driver.commit(commitOf({ name, head, restore: [document] })))[0];
+  };
+  const isThere = async (driver: StorageDriver) => (await driver.read([askOf("a", "1.0.0")]))[0]?.status === "found";
+  const burials = (prefix: string) => {
+    const head = JSON.parse(String(fake.object(BUCKET, `${prefix}/heads/a!.json`)?.bytes));
+    return Object.keys(head.s3.burials ?? {});
+  };
+
+  /** Loses what comes of one tombstone. @returns sends it all the same, and tells what the store said */
+  async function removeWith(prefix: string, meanwhile: (send: () => Promise<unknown>) => Promise<unknown>) {
+    const driver = await open({ prefix });
+    await driver.commit(commitOf({ name, add: [document, documentOf("a", "1.1.0")] }));
+    let late: () => Promise<unknown> = async () => {};
+    let struck = false;
+    meddle(driver, async ({ Key = "" }, operation, send) => {
+      if (struck || operation !== "PutObjectCommand" || !Key.endsWith("v1.0.0.md")) return await send();
+      struck = true;
+      late = () =>
+        send().catch((error: { $metadata?: { httpStatusCode?: number } }) => error.$metadata?.httpStatusCode);
+      return await meanwhile(send);
+    });
+    const [outcome] = await driver.commit(removal(null));
+    return { driver, outcome, late: () => late() };
+  }
+  const lost = () => Object.assign(new Error("reset"), { code: "ECONNRESET" });
+
+  it("buries nothing that was restored: until it can't come any more, nothing is", async () => {
+    const prefix = fresh();
+    const { driver, outcome, late } = await removeWith(prefix, async () => {
+      throw lost();
+    });
+    expect(outcome).toMatchObject({ status: "failed", error: { outcome: "unknown" } });
+    // Somebody removes it again, which is done; the first request is still under way.
+    const other = await open({ prefix });
+    expect((await other.commit(removal("1")))[0]?.status).toBe("done");
+    expect(await isThere(other)).toBe(false);
+    const refused = await restore(other, "2");
+    expect(refused).toMatchObject({ status: "failed", error: { code: "UNAVAILABLE" } });
+    // It finds the tombstone, and nothing to bury.
+    expect(await late()).toBe(412);
+    // Three quarters of an hour later.
+    const key = `${prefix}/heads/a!.json`;
+    const aged = (fake.object(BUCKET, key)?.bytes.toString() ?? "").replace(/(?<="burials":.*:)\d{13}/g, (at) =>
+      String(Number(at) - 45 * 60_000),
+    );
+    const client = clientOf(place());
+    await client.send(new PutObjectCommand({ Bucket: BUCKET, Key: key, Body: aged }));
+    client.destroy();
+    expect(await restore(other, "2")).toMatchObject({ status: "done", head: { latest: "1.1.0" } });
+    expect(await isThere(driver)).toBe(true);
+    expect(burials(prefix)).toEqual([]);
+    await Promise.all([driver.close(), other.close()]);
+  });
+
+  it.each(["answered", "of which the answer alone was lost", "refused, and sent again"])(
+    "does not keep anybody from restoring when it was %s",
+    async (how) => {
+      const prefix = fresh();
+      const { driver, outcome } = await removeWith(prefix, async (send) => {
+        if (how === "refused, and sent again") throw answered(503, "SlowDown");
+        const reply = await send();
+        if (how !== "answered") throw lost();
+        return reply;
+      });
+      let revision = "1";
+      if (how === "refused, and sent again") {
+        expect(outcome).toMatchObject({ status: "failed" });
+        expect((await driver.commit(removal("1")))[0]?.status).toBe("done");
+        revision = "2";
+      } else expect(outcome?.status).toBe("done");
+      const other = await open({ prefix });
+      expect(await isThere(other)).toBe(false);
+      expect((await restore(other, revision))?.status).toBe("done");
+      expect(await isThere(other)).toBe(true);
+      expect(burials(prefix)).toEqual([]);
+      await Promise.all([driver.close(), other.close()]);
+    },
+  );
+});
+
 describe("a writer whose store does not keep conditions", () => {
   it("writes nothing any more when its turn is over, also if it was aborted", async () => {
     const driver = await open({ conditionalWrites: "single-writer" });
@@ -172,6 +263,20 @@ describe("what is read", () => {
     await driver.close();
     portal.closeAllConnections();
     await new Promise((resolve) => portal.close(resolve));
+  });
+
+  it("is not listed for ever where a store begins each page with the last key of the one before", async () => {
+    const driver = await open();
+    await driver.commit(commitOf(["a", "b"].map((one) => ({ name: parseName(one), add: [documentOf(one, "1.0.0")] }))));
+    meddle(driver, async (input, operation, send) => {
+      const result = (await send()) as { output: { Contents?: unknown[] } };
+      if (operation !== "ListObjectsV2Command") return result;
+      const { StartAfter } = input as { StartAfter?: string };
+      const again = StartAfter === undefined ? result.output.Contents : [{ Key: StartAfter, ETag: '"x"' }];
+      return { ...result, output: { ...result.output, Contents: again, KeyCount: again?.length, IsTruncated: true } };
+    });
+    await expect(driver.changes({ limit: 10 })).rejects.toMatchObject({ code: "UNAVAILABLE" });
+    await driver.close();
   });
 
   it("goes on behind keys that are none of a registry", async () => {

@@ -143,6 +143,51 @@ describe("what a bucket holds", () => {
     expect(shown).not.toHaveProperty("s3");
   });
 
+  it("latest.json names digests of what it names, at no request of its own, and nobody here believes them", async () => {
+    const prefix = "digests";
+    const driver = await open({ prefix });
+    const registry = new PromptRegistry(driver);
+    const stored = [];
+    for (const version of ["1.0.0", "1.1.0", "2.0.0"]) {
+      stored.push(await registry.storePrompt({ name: "a", version, text: `${version}\n` }));
+    }
+    const [first, , last] = stored.map(({ digest }) => digest);
+    const digests = () => {
+      const head = JSON.parse(String(fake.object(BUCKET, `${prefix}/heads/a!.json`)?.bytes));
+      const shown = JSON.parse(String(fake.object(BUCKET, `${prefix}/prompts/a/latest.json`)?.bytes));
+      expect(shown.digests).toEqual(head.digests);
+      return shown.digests;
+    };
+    await driver.native.settled();
+    expect(digests()).toEqual({ "2.0.0": last });
+    // A handle that has read nothing: what the head said before is kept, and the label's version is read for its own sake.
+    const other = await open({ prefix });
+    await new PromptRegistry(other).setLabel("a", "production", "1.0.0");
+    await other.native.settled();
+    expect(digests()).toEqual({ "1.0.0": first, "2.0.0": last });
+    // Under that handle nobody has seen 1.1.0.
+    const change = { expect: "1", next: headOf({ labels: { production: "1.1.0" } }), entries: [] };
+    const third = await open({ prefix });
+    expect((await third.commit(commitOf({ name: parseName("a"), head: change })))[0]?.status).toBe("done");
+    await third.native.settled();
+    expect(digests()).toEqual({ "2.0.0": last });
+    // One that is wrong, and a head of before there were any.
+    const edit = async (change: (text: string) => string) => {
+      const key = `${prefix}/heads/a!.json`;
+      await putObject(key, change(String(fake.object(BUCKET, key)?.bytes)));
+    };
+    await edit((text) => text.replace(last as string, `sha256:${"0".repeat(64)}`));
+    const reader = new PromptRegistry(await open({ prefix }));
+    expect((await reader.getPrompt("a")).digest).toBe(last);
+    expect((await reader.verify("a")).problems).toEqual([]);
+    await edit((text) => text.replace(/ {2}"digests": \{[^}]*\},\n/, ""));
+    expect((await reader.getPrompt("a")).digest).toBe(last);
+    await reader.setLabel("a", "production", "1.0.0");
+    await reader.close();
+    expect(digests()).toEqual({ "1.0.0": first, "2.0.0": last });
+    await Promise.all([registry.close(), other.close(), third.close()]);
+  });
+
   it("a history longer than the head keeps is archived, and read as one", async () => {
     const driver = await open({ prefix: "long" });
     const name = parseName("a");
@@ -248,6 +293,14 @@ it("a corpus goes from a folder to S3, to SQLite, to S3 again and back to a fold
   process.stderr.write(`S3: ${some.length} versions of ${wanted.length} prompts copied four times\n`);
   for (const stop of stops) await stop.close();
 }, 120_000);
+
+async function putObject(key: string, Body: string): Promise<void> {
+  const { PutObjectCommand } = await import("@aws-sdk/client-s3");
+  const { clientOf } = await import("../support/s3-suite.ts");
+  const client = clientOf(place());
+  await client.send(new PutObjectCommand({ Bucket: BUCKET, Key: key, Body }));
+  client.destroy();
+}
 
 async function deleteObject(key: string): Promise<void> {
   const { DeleteObjectCommand } = await import("@aws-sdk/client-s3");

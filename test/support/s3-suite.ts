@@ -1,6 +1,6 @@
 import { randomUUID } from "node:crypto";
 import { CreateBucketCommand, GetObjectCommand, PutObjectCommand, S3Client } from "@aws-sdk/client-s3";
-import { describe, it } from "vitest";
+import { afterAll, describe, it } from "vitest";
 import type { StorageDriver } from "../../src/driver.ts";
 import { type S3Native, type S3Options, s3 } from "../../src/drivers/s3/index.ts";
 import { parseName } from "../../src/names.ts";
@@ -65,20 +65,25 @@ export function s3Suite(
 ): void {
   const options = new Map<StorageDriver, S3Options>();
   let proof: Uint8Array | undefined;
+  // One for all tests: what a client costs before its first request is more than the request.
+  let own: S3Client | undefined;
+  const behind = () => {
+    own ??= clientOf(placeOf());
+    return own;
+  };
+  afterAll(() => own?.destroy());
   /** Proves once for all tests that the store keeps conditions. */
   const prove = async (prefix: string): Promise<string> => {
-    const client = clientOf(placeOf());
+    const client = behind();
     if (proof === undefined) {
       const driver = await s3(optionsOf(placeOf(), { prefix, ...more }));
       await driver.commit(commitOf({ name: parseName("proof"), add: [documentOf("proof", "1.0.0")] }));
       await driver.close();
       const there = await client.send(new GetObjectCommand({ Bucket: BUCKET, Key: `${prefix}/.probe.json` }));
       proof = await there.Body?.transformToByteArray();
-      client.destroy();
       return await prove(`suite/${randomUUID()}`);
     }
     await client.send(new PutObjectCommand({ Bucket: BUCKET, Key: `${prefix}/.probe.json`, Body: proof }));
-    client.destroy();
     return prefix;
   };
   const open = async (given: S3Options) => {
@@ -89,13 +94,12 @@ export function s3Suite(
   };
   const of = (driver: StorageDriver) => options.get(driver) as S3Options;
   const damage: Damage = async (driver, prompt, version, edit) => {
-    const client = clientOf(placeOf());
+    const client = behind();
     const key = `${of(driver).prefix}/prompts/${prompt}/v${version}.md`;
     const there = await client.send(new GetObjectCommand({ Bucket: BUCKET, Key: key }));
     const bytes = (await there.Body?.transformToByteArray()) as Uint8Array;
     const put = { Bucket: BUCKET, Key: key, Body: edit(bytes), Metadata: there.Metadata ?? {} };
     await client.send(new PutObjectCommand(put));
-    client.destroy();
   };
   const calls = async (driver: StorageDriver): Promise<number> => {
     const native = driver.native as S3Native;

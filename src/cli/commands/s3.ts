@@ -207,7 +207,10 @@ async function printCost(context: Context, values: Given): Promise<undefined> {
   ]);
   printRows(terminal, ["WHAT", "AMOUNT", cost.currency], rows);
   terminal.out(`${cost.total.toFixed(2)} ${cost.currency} a month\n`);
-  terminal.note(`list prices of ${cost.region}, ${cost.asOf}; --prices FILE replaces them`);
+  terminal.note(
+    `list prices of ${cost.region}, ${cost.asOf}; --print-prices tells their sources, --prices FILE replaces them`,
+  );
+  if (cost.unverified.length > 0) terminal.note(`not verified, as no source is named: ${cost.unverified.join(", ")}`);
 }
 
 /** Of what may be none at all, and may be very many. */

@@ -3,7 +3,7 @@ import { s3 } from "../../drivers/s3/index.ts";
 import { PromptRegistry } from "../../registry.ts";
 import { type FakeS3, fakeS3 } from "../../testing/s3/index.ts";
 import { CALLS, estimate, USAGE } from "./cost.ts";
-import { PRICES } from "./prices.ts";
+import { PRICES, readPrices } from "./prices.ts";
 
 const PROMPTS = 10;
 let server: FakeS3;
@@ -65,4 +65,18 @@ test("nothing asked costs the storage alone, and small objects cost more in a co
   expect(lines.map(({ what }) => what)).toEqual(["documents, STANDARD", "heads and latest.json"]);
   const cold = estimate({ ...USAGE, storageClass: "STANDARD_IA" }, PRICES);
   expect(cold.total).toBeGreaterThan(estimate(USAGE, PRICES).total);
+});
+
+test("every price names its source, and one that is replaced without any is called not verified", () => {
+  const { kms10000, list1000, transferGb, classes, sources } = PRICES;
+  expect(Object.keys(sources).sort()).toEqual(
+    [...Object.keys(classes), ...Object.keys({ kms10000, list1000, transferGb })].sort(),
+  );
+  const usage = { ...USAGE, pages: 1 };
+  const unverified = (table: object) => estimate(usage, readPrices(JSON.stringify(table), "prices.json")).unverified;
+  expect(unverified({})).toEqual([]);
+  expect(unverified({ classes: { STANDARD: { put1000: 1 } } })).toEqual(["STANDARD"]);
+  expect(unverified({ list1000: 1 })).toEqual(["list1000"]);
+  expect(unverified({ list1000: 1, sources: { list1000: "our contract" } })).toEqual([]);
+  expect(unverified({ region: "eu-central-1" })).toEqual(["STANDARD", "list1000"]);
 });

@@ -68,6 +68,8 @@ export interface CostLine {
   readonly amount: number;
   readonly unit: "requests" | "GB";
   readonly cost: number;
+  /** Where the price stands in the table: a storage class, or a field of its own. */
+  readonly price: string;
 }
 
 export interface Cost {
@@ -76,6 +78,8 @@ export interface Cost {
   readonly currency: string;
   readonly asOf: string;
   readonly region: string;
+  /** Prices in it that no source was named for. */
+  readonly unverified: readonly string[];
 }
 
 const GB = 2 ** 30;
@@ -86,7 +90,7 @@ export function estimate(usage: Usage, prices: Prices): Cost {
   const own = prices.classes[usage.storageClass];
   const standard = prices.classes.STANDARD;
   if (own === undefined || standard === undefined) throw new TypeError("no such storage class");
-  const { prompts, documentBytes, headBytes } = usage;
+  const { prompts, documentBytes, headBytes, storageClass } = usage;
   const documents = (prompts * usage.versions * Math.max(documentBytes, own.minimumBytes)) / GB;
   const heads = (prompts * 2 * headBytes) / GB;
   const replaced = ((usage.writes + usage.moves) * 2 * headBytes * (usage.keptDays / MONTH_DAYS)) / GB;
@@ -97,23 +101,32 @@ export function estimate(usage: Usage, prices: Prices): Cost {
   const readGb = (documentGets * documentBytes) / GB;
   const movedGb = readGb + (headGets * headBytes) / GB;
   const requests = documentGets + headGets + headPuts + usage.writes;
-  const line = (what: string, amount: number, unit: CostLine["unit"], price: number, per = 1): CostLine => ({
-    ...{ what, amount, unit },
-    cost: (amount / per) * price,
+  const line = (
+    what: string,
+    amount: number,
+    unit: CostLine["unit"],
+    price: string,
+    each: number,
+    per = 1,
+  ): CostLine => ({
+    ...{ what, amount, unit, price },
+    cost: (amount / per) * each,
   });
   const lines = [
-    line(`documents, ${usage.storageClass}`, documents, "GB", own.storageGb),
-    line("heads and latest.json", heads, "GB", standard.storageGb),
-    line(`replaced heads, kept ${usage.keptDays} days`, replaced, "GB", standard.storageGb),
-    line("GET of documents", documentGets, "requests", own.get1000, 1000),
-    line("GET of heads", headGets, "requests", standard.get1000, 1000),
-    line("PUT of documents", usage.writes, "requests", own.put1000, 1000),
-    line("PUT of heads and latest.json", headPuts, "requests", standard.put1000, 1000),
-    line("LIST", lists, "requests", prices.list1000, 1000),
-    line("retrieval", own.retrievalGb > 0 ? readGb : 0, "GB", own.retrievalGb),
-    line("transfer to the internet", usage.internet ? movedGb : 0, "GB", prices.transferGb),
-    line("KMS", usage.kms ? requests : 0, "requests", prices.kms10000, 10_000),
+    line(`documents, ${usage.storageClass}`, documents, "GB", storageClass, own.storageGb),
+    line("heads and latest.json", heads, "GB", "STANDARD", standard.storageGb),
+    line(`replaced heads, kept ${usage.keptDays} days`, replaced, "GB", "STANDARD", standard.storageGb),
+    line("GET of documents", documentGets, "requests", storageClass, own.get1000, 1000),
+    line("GET of heads", headGets, "requests", "STANDARD", standard.get1000, 1000),
+    line("PUT of documents", usage.writes, "requests", storageClass, own.put1000, 1000),
+    line("PUT of heads and latest.json", headPuts, "requests", "STANDARD", standard.put1000, 1000),
+    line("LIST", lists, "requests", "list1000", prices.list1000, 1000),
+    line("retrieval", own.retrievalGb > 0 ? readGb : 0, "GB", storageClass, own.retrievalGb),
+    line("transfer to the internet", usage.internet ? movedGb : 0, "GB", "transferGb", prices.transferGb),
+    line("KMS", usage.kms ? requests : 0, "requests", "kms10000", prices.kms10000, 10_000),
   ].filter(({ amount }) => amount > 0);
   const total = lines.reduce((sum, { cost }) => sum + cost, 0);
-  return { lines, total, currency: prices.currency, asOf: prices.asOf, region: prices.region };
+  const used = new Set(lines.map(({ price }) => price));
+  const unverified = [...used].filter((price) => prices.sources[price] === undefined);
+  return { lines, total, currency: prices.currency, asOf: prices.asOf, region: prices.region, unverified };
 }

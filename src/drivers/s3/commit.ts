@@ -1,9 +1,10 @@
-import { createHash } from "node:crypto";
+import { createHash, randomBytes } from "node:crypto";
 import type { SealedDocument } from "../../document.ts";
 import type { Change, Commit, Head, HistoryEntry, Operation, Outcome, StoredDocument } from "../../driver.ts";
 import { isRegistryError, RegistryError, throwIfAborted } from "../../errors.ts";
 import { highestStable } from "../../rules/latest.ts";
 import type { Version } from "../../semver.ts";
+import { type Burials, LATEST_SEND_MS, openBurials, withBurial, withoutBurials } from "./burials.ts";
 import { buries, type Documents, type Slot } from "./documents.ts";
 import type { Heads } from "./heads.ts";
 import { settle } from "./limiter.ts";
@@ -21,6 +22,11 @@ export class Writing {
   readonly #change: Change;
   readonly #op: Operation | undefined;
   readonly #progress: Progress = { touched: false };
+  /** Names this try to the tombstones it sends, and to the head that tells of them. */
+  readonly #attempt = randomBytes(6).toString("base64url");
+  #notAfter = 0;
+  /** Tries to remove what is restored here that are over. */
+  readonly #over = new Set<string>();
 
   constructor(
     parts: { readonly documents: Documents; readonly heads: Heads; readonly slots: Slots },
@@ -80,7 +86,12 @@ export class Writing {
     }
     this.#progress.touched = true;
     if (remove.length === 0) return { status: "done", head: stateOf(moved) };
-    await settle(remove.map((document) => this.#slots.bury(document, this.#commit.id, this.#op, this.#progress)));
+    const burial = { attempt: this.#attempt, notAfter: this.#notAfter };
+    await settle(
+      remove.map((document) => this.#slots.bury(document, this.#commit.id, this.#op, this.#progress, burial)),
+    ).finally(() => {
+      if (this.#progress.heldUp !== true) this.#slots.answered.set(this.#attempt, true);
+    });
     return await this.#announced(moved);
   }
 
@@ -153,10 +164,16 @@ export class Writing {
 
   async #restoreAll(documents: readonly SealedDocument[]): Promise<StoredDocument | undefined> {
     for (const document of documents) {
+      for (const attempt of await this.#slots.awaitBurials(document, () => this.#burials(), this.#op))
+        this.#over.add(attempt);
       const taken = await this.#slots.unbury(document, this.#commit.id, this.#op, this.#progress);
       if (taken !== undefined) return taken.document;
     }
     return undefined;
+  }
+
+  async #burials(): Promise<Burials> {
+    return (await this.#heads.objects.load(this.#change.name, this.#op))?.record.burials ?? {};
   }
 
   /** The documents are there for good; that they count may have to wait, and says so. */
@@ -177,7 +194,11 @@ export class Writing {
    */
   async #announced(record: HeadRecord): Promise<Outcome> {
     try {
-      const after = await this.#heads.move(this.#change.name, (now) => now ?? record, this.#op, this.#progress);
+      const told = (now: HeadRecord | undefined): HeadRecord => {
+        const { burials, ...rest } = now ?? record;
+        return { ...rest, burials: withoutBurials(burials, this.#slots.answered) };
+      };
+      const after = await this.#heads.move(this.#change.name, told, this.#op, this.#progress);
       return { status: "done", head: stateOf(after === "conflict" ? record : after) };
     } catch (error) {
       if (!isRegistryError(error) || this.#op?.signal?.aborted === true) throw error;
@@ -215,9 +236,19 @@ export class Writing {
     const history: readonly HistoryEntry[] = wanted === undefined ? now.history : [...now.history, ...wanted.entries];
     const removed = remove.map((document) => document.version);
     const gone = { ...now.gone };
+    const at = Date.now();
+    // Somebody began to remove it again meanwhile.
+    if (restore.some(({ version }) => openBurials(now.burials, version, at).some((one) => !this.#over.has(one)))) {
+      return "conflict";
+    }
     for (const { version } of restore) delete gone[version];
+    this.#notAfter = at + LATEST_SEND_MS;
+    const kept = Object.fromEntries(
+      Object.entries(now.burials).filter(([of]) => !restore.some(({ version }) => version === of)),
+    );
+    const burials = withBurial(withoutBurials(kept, this.#slots.answered), removed, this.#attempt, at);
     for (const { version, text } of remove) gone[version] = md5(text);
-    const next = withVersions({ ...now, head, history, gone }, versions);
+    const next = withVersions({ ...now, head, history, gone, burials }, versions);
     if (!needsListing(now, head, removed)) return next;
     const there = await this.#documents.live(name, next, this.#op);
     const live = there.filter((version) => !removed.includes(version));

@@ -1,5 +1,5 @@
 import { isUtf8 } from "node:buffer";
-import { openStored, type SealedDocument } from "../../document.ts";
+import { type Digest, isDigest, openStored, type SealedDocument } from "../../document.ts";
 import type { HistoryEntry, Operation, StoredDocument } from "../../driver.ts";
 import { RegistryError } from "../../errors.ts";
 import { publishEntry } from "../../history.ts";
@@ -16,6 +16,8 @@ export interface Slot {
   readonly etag: string;
   /** Id of the commit that put it. */
   readonly publish: string | undefined;
+  /** Of a tombstone: the try that sent it. */
+  readonly attempt: string | undefined;
   /** When it was put, by the store's clock. */
   readonly modified: number;
 }
@@ -54,10 +56,20 @@ export class Documents {
   readonly #store: S3Store;
   readonly #keys: Keys;
   readonly #known = new Recent<string, Known>(20_000);
+  /** Of versions that were put or read here: hints for `latest.json`, which is not worth a request. */
+  readonly #digests = new Recent<string, Digest>(20_000);
 
   constructor(store: S3Store, keys: Keys) {
     this.#store = store;
     this.#keys = keys;
+  }
+
+  digest(name: PromptName, version: Version): Digest | undefined {
+    return this.#digests.get(`${name}@${version}`);
+  }
+
+  learn({ name, version, digest }: SealedDocument): void {
+    this.#digests.set(`${name}@${version}`, digest);
   }
 
   async read(name: PromptName, version: Version, op: Operation | undefined): Promise<Slot | undefined> {
@@ -75,7 +87,7 @@ export class Documents {
     return found === undefined || found === "unchanged" ? found : this.slotOf(name, version, found);
   }
 
-  slotOf(name: PromptName, version: Version, { bytes, etag, metadata, modified }: Stored): Slot {
+  slotOf(name: PromptName, version: Version, { bytes, etag, metadata, modified, sound }: Stored): Slot {
     if (!isUtf8(bytes)) {
       throw new RegistryError(
         "CORRUPT",
@@ -86,7 +98,13 @@ export class Documents {
       );
     }
     const document = Object.freeze({ name, version, text: bytes.toString() });
-    return { document, tombstone: isTombstone(document), etag, publish: metadata.publish, modified };
+    const tombstone = isTombstone(document);
+    const { digest = "", sha256 } = metadata;
+    // Both stand in one object's metadata: where the bytes are those that were put, so is the digest.
+    if (!tombstone && sound && sha256 !== undefined && isDigest(digest))
+      this.#digests.set(`${name}@${version}`, digest);
+    const { publish, attempt } = metadata;
+    return { document, tombstone, etag, publish, attempt, modified };
   }
 
   /** Every slot of a prompt: one request a thousand. */

@@ -85,6 +85,11 @@ describe("what S3 says, as one line each", () => {
     const options = { depth: 20, showHidden: true, maxStringLength: null };
     expect(inspect(failure, options)).not.toContain(canary);
     expect(inspect(failure)).toContain("SignatureDoesNotMatch");
+    const long = "CANARY+token/9".repeat(4);
+    const strange = { ...told(400, "InvalidArgument"), message: `x-amz-security-token: ${long} is not understood` };
+    expect(inspect(s3Failure(strange, "reading", "s3://b", false), options)).not.toContain("CANARY");
+    const own = new Error(`the helper said ${long}`);
+    expect(inspect(s3Failure(own, "reading", "s3://b", false), options)).not.toContain("CANARY");
     const broken = Object.assign(new Error("read ECONNRESET"), { code: "ECONNRESET", $response: { body: { req } } });
     expect(inspect(s3Failure(broken, "reading", "s3://b", true), options)).not.toContain(canary);
   });

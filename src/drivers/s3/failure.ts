@@ -128,8 +128,9 @@ function withoutSecrets(error: unknown): Error {
   const { message, stack = "", code, syscall, $metadata } = (error ?? {}) as SdkError;
   const status = statusOf(error);
   // What a store says may repeat what it was sent; what was found out here does not.
-  const said = status === undefined ? show(message ?? String(error), 300).slice(1, -1) : `the store answered ${status}`;
-  const cause = Object.assign(new Error(said), {
+  const words =
+    status === undefined ? said(message ?? String(error), 300).slice(1, -1) : `the store answered ${status}`;
+  const cause = Object.assign(new Error(words), {
     name: codeOf(error) || "Error",
     ...(code === undefined ? {} : { code }),
     ...(syscall === undefined ? {} : { syscall }),
@@ -137,7 +138,7 @@ function withoutSecrets(error: unknown): Error {
     ...($metadata?.requestId === undefined ? {} : { requestId: $metadata.requestId }),
   });
   const frames = stack.split("\n").filter((line) => /^\s+at /.test(line));
-  cause.stack = [`${cause.name}: ${said}`, ...frames].join("\n");
+  cause.stack = [`${cause.name}: ${words}`, ...frames].join("\n");
   return cause;
 }
 
@@ -170,7 +171,7 @@ function meaning(error: unknown): Meaning {
   if (status >= 200 && status < 300) return ["UNAVAILABLE", "unknown", "the reply can't be understood"];
   if (status === 404 || (status >= 300 && status < 400) || status === 407) return FOREIGN;
   if (status === 408) return CODES.TimeoutError as Meaning;
-  return ["INTERNAL", "final", show(message, 200)];
+  return ["INTERNAL", "final", said(message)];
 }
 
 export const FOREIGN: Meaning = [
@@ -198,5 +199,10 @@ function unanswered({ message = "", code = "", syscall }: SdkError): Meaning {
   // A reply that is no HTTP.
   if (code.startsWith("HPE_")) return ["UNAVAILABLE", "unknown", "the reply can't be understood"];
   // Nobody knows how far it got.
-  return ["INTERNAL", "unknown", show(message, 200)];
+  return ["INTERNAL", "unknown", said(message)];
+}
+
+/** What somebody says may repeat what it was sent: keys, tokens and signatures are the long words in it. */
+function said(message: string, length = 200): string {
+  return show(message.replace(/[A-Za-z0-9+/=_-]{24,}/g, "…"), length);
 }

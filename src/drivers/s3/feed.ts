@@ -3,6 +3,7 @@ import type { ChangeEvent, Cursor, Operation, Page } from "../../driver.ts";
 import { badCursor } from "../../history.ts";
 import type { PromptName } from "../../names.ts";
 import type { Keys } from "./keys.ts";
+import { Recent } from "./limiter.ts";
 import type { Listed, S3Store } from "./store.ts";
 
 /**
@@ -19,6 +20,10 @@ const MARK_CHARS = 8;
  * cursor can remember: the rest is told when it is as old as this.
  */
 const SETTLED_MS = 60 * 1000;
+/** For each listing that a poll takes: what nobody writes to must not cost more than two listings a second. */
+const IDLE_MS = 500;
+/** So many listings are made as often as somebody asks. */
+const FEW_LISTINGS = 10;
 
 interface Position {
   /** All up to this time of the store's clock, and up to this mark within it, was told. A mark gives no name away. */
@@ -34,17 +39,58 @@ interface Change extends Listed {
   readonly mark: string;
 }
 
-export async function changes(
-  store: S3Store,
-  keys: Keys,
-  query: { readonly cursor?: Cursor; readonly limit: number },
-  op: Operation | undefined,
-): Promise<Page<ChangeEvent>> {
+interface Query {
+  readonly cursor?: Cursor;
+  readonly limit: number;
+}
+
+/** The feed of one handle: it lists no more often than is worth it. */
+export class Feed {
+  readonly #store: S3Store;
+  readonly #keys: Keys;
+  /** Cursors after which there was nothing, and until when that is taken for granted. */
+  readonly #idle = new Recent<Cursor, number>(100);
+  #commits = 0;
+
+  constructor(store: S3Store, keys: Keys) {
+    this.#store = store;
+    this.#keys = keys;
+  }
+
+  async changes(query: Query, op: Operation | undefined): Promise<Page<ChangeEvent>> {
+    const { cursor } = query;
+    if (cursor !== undefined && op?.fresh !== true && performance.now() < (this.#idle.get(cursor) ?? 0)) {
+      return { items: [], cursor };
+    }
+    const commits = this.#commits;
+    const { page, listings, isEnd } = await changes(this.#store, this.#keys, query, op);
+    const interval = this.#store.options.feedInterval ?? (listings > FEW_LISTINGS ? listings * IDLE_MS : 0);
+    if (isEnd && interval > 0 && commits === this.#commits) this.#idle.set(page.cursor, performance.now() + interval);
+    return page;
+  }
+
+  /** What this handle writes, it is told of at its next poll. */
+  wake(): void {
+    this.#commits++;
+    this.#idle.clear();
+  }
+}
+
+interface Told {
+  readonly page: Page<ChangeEvent> & { readonly cursor: Cursor };
+  /** Requests that it took. */
+  readonly listings: number;
+  /** Nothing was left to tell. */
+  readonly isEnd: boolean;
+}
+
+export async function changes(store: S3Store, keys: Keys, query: Query, op: Operation | undefined): Promise<Told> {
   const position = query.cursor === undefined ? undefined : decode(query.cursor);
-  const { heads, now, clock } = await listHeads(store, keys, op);
+  const { heads, now, clock, listings } = await listHeads(store, keys, op);
   const settled = (clock ?? Number.POSITIVE_INFINITY) - SETTLED_MS;
   if (position === undefined) {
-    return { items: [], cursor: encode({ time: now, mark: "", since: 0 }, heads, Math.max(settled, 0)) };
+    const cursor = encode({ time: now, mark: "", since: 0 }, heads, Math.max(settled, 0));
+    return { page: { items: [], cursor }, listings, isEnd: true };
   }
   const fresh = heads
     .filter((head) => !position.told.has(head.mark) && (head.modified >= position.since || isAfter(head, position)))
@@ -58,15 +104,13 @@ export async function changes(
   if (untold === undefined && now > reached.time) reached = { time: now, mark: "" };
   // A cursor that would say nothing new stays as it is.
   if (last === undefined && reached.time - position.time < LOOK_BACK_MS)
-    return { items: [], cursor: query.cursor as Cursor };
+    return { page: { items: [], cursor: query.cursor as Cursor }, listings, isEnd: untold === undefined };
   const telling = new Set(items);
   const told = heads.filter((head) => position.told.has(head.mark) || telling.has(head));
   // What stands after the position needs no looking back. It must not: more heads than a cursor remembers may bear one time.
   const late = untold === undefined || isAfter(untold, reached) ? undefined : untold.modified;
-  return {
-    items: items.map(({ name }) => ({ name })),
-    cursor: encode({ ...reached, since: position.since }, told, late),
-  };
+  const cursor = encode({ ...reached, since: position.since }, told, late);
+  return { page: { items: items.map(({ name }) => ({ name })), cursor }, listings, isEnd: untold === undefined };
 }
 
 function isAfter({ modified, mark }: Change, position: Pick<Position, "time" | "mark">): boolean {
@@ -77,11 +121,18 @@ async function listHeads(
   store: S3Store,
   keys: Keys,
   op: Operation | undefined,
-): Promise<{ readonly heads: Change[]; readonly now: number; readonly clock: number | undefined }> {
+): Promise<{
+  readonly heads: Change[];
+  readonly now: number;
+  readonly clock: number | undefined;
+  readonly listings: number;
+}> {
   const heads: Change[] = [];
+  let listings = 0;
   let now: number | undefined;
   for (let after: string | undefined; ; ) {
     const page = await store.list({ prefix: keys.heads, ...(after === undefined ? {} : { after }) }, op);
+    listings++;
     // Of the first page: what is written from then on may be missing from it.
     now ??= page.now;
     for (const object of page.objects) {
@@ -92,7 +143,7 @@ async function listHeads(
     if (!page.more || after === undefined) break;
   }
   const newest = heads.reduce((max, { modified }) => Math.max(max, modified), 0);
-  return { heads, now: Math.max(newest, now ?? 0), clock: now };
+  return { heads, now: Math.max(newest, now ?? 0), clock: now, listings };
 }
 
 function markOf({ key, etag }: Listed): string {

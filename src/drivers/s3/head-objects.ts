@@ -1,10 +1,11 @@
 import type { Operation } from "../../driver.ts";
 import { RegistryError } from "../../errors.ts";
 import type { PromptName } from "../../names.ts";
+import type { Documents } from "./documents.ts";
 import type { Keys } from "./keys.ts";
 import { Recent } from "./limiter.ts";
 import type { Projector } from "./projector.ts";
-import { decodeRecord, encodeRecord, type HeadRecord } from "./record.ts";
+import { decodeRecord, encodeRecord, type HeadRecord, withDigests } from "./record.ts";
 import type { S3Store } from "./store.ts";
 
 export interface HeadObject {
@@ -21,13 +22,15 @@ const MAX_SEEN_BYTES = 64 * 2 ** 20;
 export class HeadObjects {
   readonly #store: S3Store;
   readonly #keys: Keys;
+  readonly #documents: Documents;
   readonly #projector: Projector;
   /** As last seen. Never an answer by itself: it saves a read where an ETag proves that it stands. */
   readonly #seen = new Recent<PromptName, HeadObject>(20_000, MAX_SEEN_BYTES);
 
-  constructor(store: S3Store, keys: Keys, projector: Projector) {
+  constructor(store: S3Store, keys: Keys, documents: Documents, projector: Projector) {
     this.#store = store;
     this.#keys = keys;
+    this.#documents = documents;
     this.#projector = projector;
   }
 
@@ -77,7 +80,7 @@ export class HeadObjects {
     op: Operation | undefined,
   ): Promise<HeadObject | "refused" | "raced"> {
     const { name } = record;
-    const body = encodeRecord(record);
+    const body = encodeRecord(withDigests(record, (version) => this.#documents.digest(name, version)));
     const result = await this.#store.put(
       {
         key: this.#keys.head(name),

@@ -7,7 +7,7 @@ import { Archives } from "./archives.ts";
 import { checkS3 } from "./check.ts";
 import { MAX_DOCUMENT_BYTES, Writing } from "./commit.ts";
 import { Documents } from "./documents.ts";
-import { changes } from "./feed.ts";
+import { Feed } from "./feed.ts";
 import { HeadObjects } from "./head-objects.ts";
 import { Heads } from "./heads.ts";
 import { layout } from "./keys.ts";
@@ -60,9 +60,10 @@ export async function s3(options: S3Options): Promise<StorageDriver<S3Native>> {
   const archives = new Archives(store, keys);
   const projector = new Projector(store, keys);
   const slots = new Slots(store, keys, documents);
-  const heads = new Heads(store, keys, new HeadObjects(store, keys, projector), documents, slots, archives);
+  const heads = new Heads(store, keys, new HeadObjects(store, keys, documents, projector), documents, slots, archives);
   const reader = new Reader(documents, heads);
   const lister = new Lister(store, keys, documents, heads, archives);
+  const feed = new Feed(store, keys);
   const lock = await openLock(resolved);
   const capabilities: Capabilities = Object.freeze({
     write: !readOnly,
@@ -133,7 +134,7 @@ export async function s3(options: S3Options): Promise<StorageDriver<S3Native>> {
     },
     async changes(query, op) {
       enter(op, "changes");
-      return await changes(store, keys, query, op);
+      return await feed.changes(query, op);
     },
     async commit(commit, op) {
       enter(op, "commit");
@@ -150,9 +151,13 @@ export async function s3(options: S3Options): Promise<StorageDriver<S3Native>> {
       if (length === 0) return [];
       await ready(op);
       const parts = { documents, heads, slots };
-      return await lock.run(op, (held) =>
-        Promise.all(commit.changes.map((change) => new Writing(parts, commit, change, held).run())),
-      );
+      try {
+        return await lock.run(op, (held) =>
+          Promise.all(commit.changes.map((change) => new Writing(parts, commit, change, held).run())),
+        );
+      } finally {
+        feed.wake();
+      }
     },
     async repair(plan, op) {
       enter(op, "repair");
@@ -160,7 +165,7 @@ export async function s3(options: S3Options): Promise<StorageDriver<S3Native>> {
       const parts = { store, keys, documents, heads, projector };
       if (plan.repair.length === 0) return await repair(parts, plan, op);
       await ready(op);
-      return await lock.run(op, (held) => repair(parts, plan, held));
+      return await lock.run(op, (held) => repair(parts, plan, held)).finally(() => feed.wake());
     },
     async check(op) {
       throwIfAborted(op?.signal, "check");

@@ -12,6 +12,8 @@ describe("options of S3", () => {
       ...{ endpoint: "https://s3.example", forcePathStyle: true },
     });
     expect(checkStorage(parseLocation("s3://prompts"))).toEqual({ backend: "s3", bucket: "prompts" });
+    expect(checkStorage(parseLocation("s3://prompts?feedInterval=10m"))).toMatchObject({ feedInterval: 600_000 });
+    expect(checkStorage(parseLocation("s3://prompts?feedInterval=0"))).toMatchObject({ feedInterval: 0 });
     const locked = checkStorage(parseLocation("s3://prompts?conditionalWrites=lock:sqlite:./locks.db"));
     expect(locked).toMatchObject({ conditionalWrites: { lock: "sqlite:./locks.db" } });
     const alone = checkStorage(parseLocation("s3://prompts?conditionalWrites=single-writer"));
@@ -33,6 +35,7 @@ describe("options of S3", () => {
       [{ webIdentityTokenFile: "f" }, /roleArn/],
       [{ conditionalWrites: { lock: "memory:" } }, /lock/],
       [{ concurrency: 0 }, /concurrency/],
+      [{ feedInterval: -1 }, /feedInterval/],
       [{ profile: "p", credentials: { accessKeyId: "a", secretAccessKey: "hunter2" } }, /^(?!.*hunter2).*credentials/],
     ];
     for (const [options, message] of bad)

@@ -1,11 +1,12 @@
 import { isUtf8 } from "node:buffer";
-import type { SealedDocument } from "../../document.ts";
+import type { Digest, SealedDocument } from "../../document.ts";
 import { EMPTY_HEAD, type Head, type HeadState, type HistoryEntry } from "../../driver.ts";
 import { RegistryError } from "../../errors.ts";
 import { decodeHead, encodeHead, headFromJson, headToJson } from "../../head.ts";
 import type { PromptName } from "../../names.ts";
 import { highestStable } from "../../rules/latest.ts";
 import { isVersion, type Version } from "../../semver.ts";
+import { type Burials, isBurials } from "./burials.ts";
 
 /**
  * The head object of a prompt. Beside the head itself it holds what one request must be able to answer: a listing of the
@@ -18,10 +19,13 @@ export interface HeadRecord {
   readonly history: readonly HistoryEntry[];
   /** What an unpinned `latest` selects. */
   readonly highest: Version | undefined;
+  /** Of what `latest`, the pin and the labels name, as far as they were known without asking: a hint for readers of one file. */
+  readonly digests?: Readonly<Record<Version, Digest>> | undefined;
   /** Whether any version is live. */
   readonly live: boolean;
   /** Versions whose slot holds a tombstone, or is about to, with the ETag that the tombstone should have. */
   readonly gone: Readonly<Record<Version, string>>;
+  readonly burials: Burials;
   /** A guarded change that is under way: whoever wants to write the head completes it first. */
   readonly claim?: Claim | undefined;
   /** Grows with every write, also of those that leave the head as it is: no ETag ever comes back. */
@@ -48,7 +52,7 @@ export const KEPT_ENTRIES = 100;
 export function emptyRecord(name: PromptName): HeadRecord {
   return {
     ...{ name, head: EMPTY_HEAD, history: [], highest: undefined, live: false },
-    ...{ gone: {}, sequence: 0, writes: [], archives: [] },
+    ...{ gone: {}, burials: {}, sequence: 0, writes: [], archives: [] },
   };
 }
 
@@ -71,17 +75,30 @@ export function stateOf(record: HeadRecord): HeadState {
 
 /** A head as it lies next to the documents: what `latest.json` of a folder or repository looks like. */
 export function encodePublic(record: HeadRecord): string {
-  const { name, head, history } = record;
+  const { name, head, history, digests } = record;
   const latest = latestOf(record);
-  return encodeHead({ name, head, history, ...(latest === undefined ? {} : { latest }) });
+  const hints = { ...(latest === undefined ? {} : { latest }), ...(digests === undefined ? {} : { digests }) };
+  return encodeHead({ name, head, history, ...hints });
+}
+
+/** The record with the digests of what it names now. One that nobody knows is left out. */
+export function withDigests(record: HeadRecord, known: (version: Version) => Digest | undefined): HeadRecord {
+  const { head, digests: before, ...rest } = record;
+  const named = [...Object.values(head.labels), head.pin, latestOf(record)].filter((version) => version !== undefined);
+  const found = [...new Set(named)].flatMap((version) => {
+    const digest = known(version) ?? before?.[version];
+    return digest === undefined ? [] : [[version, digest] as const];
+  });
+  return { ...rest, head, ...(found.length === 0 ? {} : { digests: Object.fromEntries(found) }) };
 }
 
 export function encodeRecord(record: HeadRecord): string {
-  const { name, highest, live, gone, claim, sequence, writes, archives } = record;
+  const { name, highest, live, gone, burials, claim, sequence, writes, archives } = record;
   const more = {
     sequence,
     ...(highest === undefined ? {} : { highest }),
     ...{ live, gone, writes, archives },
+    ...(Object.keys(burials).length === 0 ? {} : { burials }),
     ...(claim === undefined ? {} : { claim: claimToJson(name, claim) }),
   };
   return `${encodePublic(record).slice(0, -"\n}\n".length)},\n  "s3": ${JSON.stringify(more)}\n}\n`;
@@ -120,25 +137,27 @@ export function decodeRecord(bytes: Buffer, name: PromptName, where: string): He
     });
   if (!isUtf8(bytes)) throw bad("is not UTF-8");
   const text = bytes.toString();
-  const { head, history, latest } = decodeHead(text, name, where);
+  const { head, history, latest, digests } = decodeHead(text, name, where);
+  const hints = digests === undefined ? {} : { digests };
   const more = (JSON.parse(text) as { s3?: unknown }).s3;
   // A head that was brought here from a folder or a repository says less.
   if (more === undefined) {
     const highest = head.pin === undefined ? latest : undefined;
     const removed = Object.keys(head.yanked).filter((v) => head.yanked[v as Version]?.removed === true);
     const gone = Object.fromEntries(removed.map((v) => [v, ""]));
-    return { ...emptyRecord(name), head, history, highest, live: true, gone, sequence: head.generation };
+    return { ...emptyRecord(name), head, history, ...hints, highest, live: true, gone, sequence: head.generation };
   }
-  const { highest, live, gone, claim, sequence, writes, archives } = more as Record<string, unknown>;
+  const { highest, live, gone, burials = {}, claim, sequence, writes, archives } = more as Record<string, unknown>;
   if (highest !== undefined && (typeof highest !== "string" || !isVersion(highest)))
     throw bad("has no highest version");
   if (!isCount(sequence) || typeof live !== "boolean") throw bad("lacks what S3 needs of it");
   if (!isTexts(writes) || !isTexts(archives)) throw bad("lacks what S3 needs of it");
   if (typeof gone !== "object" || gone === null || !isTexts(Object.values(gone))) throw bad("lacks its removals");
   if (!Object.keys(gone).every(isVersion)) throw bad("names a removed version that is none");
+  if (!isBurials(burials) || !Object.keys(burials).every(isVersion)) throw bad("names removals that can't be read");
   const removals = gone as Readonly<Record<Version, string>>;
   return Object.freeze({
-    ...{ name, head, history, highest, live, gone: removals, sequence, writes, archives },
+    ...{ name, head, history, ...hints, highest, live, gone: removals, burials, sequence, writes, archives },
     ...(claim === undefined ? {} : { claim: claimOf(claim, name, where, bad) }),
   });
 }

@@ -1,22 +1,36 @@
 import type { SealedDocument } from "../../document.ts";
 import type { Operation } from "../../driver.ts";
 import { isRegistryError, RegistryError } from "../../errors.ts";
+import { type Burials, HELD_UP_MS, openBurials } from "./burials.ts";
 import { buries, type Documents, type Slot } from "./documents.ts";
 import type { Keys } from "./keys.ts";
-import { pause } from "./limiter.ts";
+import { pause, Recent } from "./limiter.ts";
 import { type S3Store, sha256 } from "./store.ts";
 
 /** What is written down of a change while it is under way. */
 export interface Progress {
   /** From here on an error no longer means that nothing happened. */
   touched: boolean;
+  /** A tombstone may be on its way that no answer of the store has told of. */
+  heldUp?: boolean;
+}
+
+/** A try to put tombstones. */
+export interface Burial {
+  readonly attempt: string;
+  /** By this process's clock, milliseconds since the epoch: what was not sent by then is not sent. */
+  readonly notAfter: number;
 }
 
 /** How often a request is made again that the store refused without a reason that can be seen. */
 const MAX_ROUNDS = 12;
+/** How often it is looked whether a removal is over: for about two seconds. */
+const MAX_LOOKS = 10;
 
 /** Writes documents and tombstones. Each write is decided by what stands there afterwards, not by the store's answer. */
 export class Slots {
+  /** Tries to put tombstones of this process that have nothing under way any more. */
+  readonly answered = new Recent<string, true>(10_000);
   readonly #store: S3Store;
   readonly #keys: Keys;
   readonly #documents: Documents;
@@ -39,14 +53,53 @@ export class Slots {
     op: Operation | undefined,
     progress: Progress,
   ): Promise<Slot | undefined> {
-    return await this.#write(document, commit, op, progress, () => null, undefined);
+    const taken = await this.#write(document, commit, op, progress, () => null, undefined);
+    if (taken === undefined) this.#documents.learn(document);
+    return taken;
   }
 
   /** Puts a tombstone in the place of whatever document is there, or where nothing is. */
-  async bury(tombstone: SealedDocument, commit: string, op: Operation | undefined, progress: Progress): Promise<void> {
+  async bury(
+    tombstone: SealedDocument,
+    commit: string,
+    op: Operation | undefined,
+    progress: Progress,
+    burial: Burial,
+  ): Promise<void> {
     const slot = await this.#documents.read(tombstone.name, tombstone.version, op);
     const replace = (there: Slot | undefined) => (there?.tombstone === true ? "taken" : (there?.etag ?? null));
-    await this.#write(tombstone, commit, op, progress, replace, slot);
+    await this.#write(tombstone, commit, op, progress, replace, slot, burial);
+  }
+
+  /**
+   * Until no tombstone can come any more that would bury what is about to come back.
+   *
+   * @returns the tries to remove it that are over
+   * @throws RegistryError UNAVAILABLE where one may be on its way for longer than anybody wants to wait
+   */
+  async awaitBurials(
+    { name, version }: SealedDocument,
+    look: () => Promise<Burials>,
+    op: Operation | undefined,
+  ): Promise<readonly string[]> {
+    for (let round = 0; ; round++) {
+      const burials = await look();
+      const tries = Object.keys(burials[version] ?? {});
+      // After the head: the tombstone that stands there tells of the one request that its try has sent.
+      const slot = tries.length === 0 ? undefined : await this.#documents.read(name, version, op);
+      const isOver = (attempt: string) => attempt === slot?.attempt || this.answered.get(attempt) === true;
+      const open = openBurials(burials, version, Date.now()).filter((attempt) => !isOver(attempt));
+      if (open.length === 0) return tries;
+      if (round === MAX_LOOKS) {
+        const minutes = HELD_UP_MS / 60_000;
+        const what = `a removal whose request was lost may still arrive; restore it ${minutes} minutes after the removal`;
+        throw new RegistryError("UNAVAILABLE", `${name}@${version}: ${what}`, {
+          ...{ backend: "s3", name, version, outcome: "final" as const },
+        });
+      }
+      // Most are about to say that they are over.
+      await pause(round, op?.signal);
+    }
   }
 
   /** @returns the slot, where it holds anything but the tombstone of this document */
@@ -61,7 +114,9 @@ export class Slots {
       if (there === undefined) return null;
       return there.tombstone && buries(there.document, document) ? there.etag : "taken";
     };
-    return await this.#write(document, commit, op, progress, replace, slot);
+    const taken = await this.#write(document, commit, op, progress, replace, slot);
+    if (taken === undefined) this.#documents.learn(document);
+    return taken;
   }
 
   /** @param replace the ETag that may be replaced, `null` for an empty slot only, `taken` where nothing is to be written */
@@ -72,15 +127,19 @@ export class Slots {
     progress: Progress,
     replace: (there: Slot | undefined) => string | null | "taken",
     first: Slot | undefined,
+    burial?: Burial,
   ): Promise<Slot | undefined> {
     const { name, version } = document;
     let slot = first;
+    let lost = false;
     for (let round = 0; ; round++) {
       const etag = replace(slot);
       if (slot !== undefined && (etag === "taken" || (etag === null && round > 0))) {
         return this.isOwn(slot, document, commit) ? undefined : slot;
       }
-      const doubt = await this.#put(document, commit, etag, op);
+      if (burial !== undefined && Date.now() > burial.notAfter) throw tooLate(document);
+      // The id tells that nothing of this try is under way any more, which is not so once a request was lost.
+      const doubt = await this.#put(document, commit, etag, op, lost ? undefined : burial?.attempt);
       if (doubt === "stored") {
         progress.touched = true;
         return undefined;
@@ -92,7 +151,12 @@ export class Slots {
       } catch (error) {
         // A refusal too is only believed once it was read back: stores refuse what they carried out before.
         if (unsure || typeof doubt === "string") progress.touched = true;
+        if (unsure && burial !== undefined) progress.heldUp = true;
         throw unsure ? doubt : error;
+      }
+      if (unsure && burial !== undefined && (lost || slot?.attempt !== burial.attempt)) {
+        lost = true;
+        progress.heldUp = true;
       }
       if (slot !== undefined && this.isOwn(slot, document, commit)) {
         progress.touched = true;
@@ -115,6 +179,7 @@ export class Slots {
     commit: string,
     etag: string | null,
     op: Operation | undefined,
+    attempt: string | undefined,
   ): Promise<"stored" | "refused" | "raced" | RegistryError> {
     const { name, version, text, digest } = document;
     try {
@@ -125,7 +190,7 @@ export class Slots {
           contentType: "text/markdown; charset=utf-8",
           cacheControl: "public, max-age=31536000, immutable",
           expect: { etag },
-          metadata: { digest, publish: publishId(commit) },
+          metadata: { digest, publish: publishId(commit), ...(attempt === undefined ? {} : { attempt }) },
           storageClass: this.#store.options.storageClass,
         },
         op,
@@ -147,6 +212,12 @@ export class Slots {
       },
     );
   }
+}
+
+function tooLate({ name, version }: SealedDocument): RegistryError {
+  return new RegistryError("UNAVAILABLE", `removing ${name}@${version}: was held up for too long; try again`, {
+    ...{ backend: "s3", name, version, outcome: "temporary" as const },
+  });
 }
 
 /** A commit's id as a header can carry it. */

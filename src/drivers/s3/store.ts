@@ -167,12 +167,17 @@ export class S3Store {
           etag: bare(one.ETag),
           modified: one.LastModified?.getTime() ?? 0,
         }));
-        // Listings bear no checksum, so what can be compared is.
+        // Listings bear no checksum, so what can be compared is. A store that begins with the last key of the page before would
+        // be listed for ever.
         const keys = [
           ...(reply.Contents ?? []).map((one) => one.Key),
           ...(reply.CommonPrefixes ?? []).map((one) => one.Prefix),
         ];
-        const wrong = keys.some((key) => key?.startsWith(prefix) !== true || (after !== undefined && key < after));
+        const start = after === undefined ? undefined : Buffer.from(after);
+        const below = (reply.CommonPrefixes ?? []).map((one) => one.Prefix ?? "");
+        const order = (key: string) => (start === undefined ? 1 : Buffer.compare(Buffer.from(key), start));
+        const goesOn = objects.every(({ key }) => order(key) > 0) && below.every((folder) => order(folder) >= 0);
+        const wrong = keys.some((key) => key?.startsWith(prefix) !== true) || !goesOn;
         const stuck = reply.IsTruncated === true && keys.length === 0;
         if (wrong || stuck || reply.IsTruncated === undefined || (reply.KeyCount ?? keys.length) !== keys.length) {
           throw new RegistryError(
@@ -183,7 +188,6 @@ export class S3Store {
             },
           );
         }
-        const below = (reply.CommonPrefixes ?? []).map((one) => one.Prefix ?? "");
         return { objects, folders: below, more: reply.IsTruncated === true, now };
       });
     } catch (error) {

@@ -31,7 +31,7 @@ export class Bucket {
   /** Configurations as they were put: `encryption`, `lifecycle`, … */
   readonly documents = new Map<string, string>();
   readonly #versions = new Map<string, StoredObject[]>();
-  #sorted: readonly string[] | undefined;
+  readonly #sorted: string[] = [];
 
   constructor(name: string, settings: BucketSettings, created: number) {
     this.name = name;
@@ -54,18 +54,34 @@ export class Bucket {
     return this.#versions.get(key) ?? [];
   }
 
-  /** All keys, also those that only have delete markers left on top. */
-  keys(): readonly string[] {
-    this.#sorted ??= [...this.#versions.keys()]
-      .map((key) => Buffer.from(key))
-      .sort(Buffer.compare)
-      .map(String);
-    return this.#sorted;
+  /**
+   * The keys that start with this, also those that only have delete markers left on top.
+   *
+   * @param after only keys that stand behind it
+   */
+  *keys(prefix = "", after = ""): Generator<string> {
+    // One that starts with the prefix is no lower than it, and the first that does not is behind all that do.
+    const start = Buffer.from(prefix);
+    const behind = Buffer.from(after);
+    let at = this.#place(Buffer.compare(start, behind) > 0 ? start : behind);
+    if (after !== "" && this.#sorted[at] === after) at++;
+    for (let key = this.#sorted[at]; key?.startsWith(prefix) === true; key = this.#sorted[++at]) yield key;
+  }
+
+  /** Where the first key stands that is no lower, by bisection: a list must not cost more where the bucket holds more. */
+  #place(bytes: Buffer): number {
+    let low = 0;
+    for (let high = this.#sorted.length; low < high; ) {
+      const middle = (low + high) >>> 1;
+      if (Buffer.compare(Buffer.from(this.#sorted[middle] as string), bytes) < 0) low = middle + 1;
+      else high = middle;
+    }
+    return low;
   }
 
   add(object: StoredObject): void {
     const before = this.#versions.get(object.key);
-    if (before === undefined) this.#sorted = undefined;
+    if (before === undefined) this.#sorted.splice(this.#place(Buffer.from(object.key)), 0, object.key);
     // Without versioning there is one version, called "null"; where it was suspended, that one is replaced.
     const kept = (before ?? []).filter(({ versionId }) => versionId !== object.versionId);
     this.#versions.set(object.key, [object, ...kept]);
@@ -76,7 +92,7 @@ export class Bucket {
     const before = this.versions(key);
     const kept = before.filter((object) => object.versionId !== versionId);
     if (kept.length > 0) this.#versions.set(key, kept);
-    else if (this.#versions.delete(key)) this.#sorted = undefined;
+    else if (this.#versions.delete(key)) this.#sorted.splice(this.#place(Buffer.from(key)), 1);
     return kept.length < before.length;
   }
 

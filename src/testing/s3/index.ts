@@ -127,7 +127,7 @@ export async function fakeS3(options: FakeS3Options = {}): Promise<FakeS3> {
     object: (bucket, key) => store.bucket(bucket).current(key),
     keys(name, prefix = "") {
       const bucket = store.bucket(name);
-      return bucket.keys().filter((key) => key.startsWith(prefix) && bucket.current(key) !== undefined);
+      return [...bucket.keys(prefix)].filter((key) => bucket.current(key) !== undefined);
     },
     damage: (bucket, key, edit) => store.damage(bucket, key, edit),
     async close() {

@@ -69,9 +69,9 @@ function pageOf(bucket: Bucket, { prefix, delimiter, max }: Listing, after: stri
   const prefixes = new Set<string>();
   let last = after ?? "";
   const start = after === undefined ? undefined : Buffer.from(after);
-  for (const key of bucket.keys()) {
+  for (const key of bucket.keys(prefix, after)) {
     const object = bucket.current(key);
-    if (object === undefined || !key.startsWith(prefix)) continue;
+    if (object === undefined) continue;
     const cut = delimiter === "" ? -1 : key.indexOf(delimiter, prefix.length);
     const name = cut < 0 ? key : key.slice(0, cut + delimiter.length);
     if (prefixes.has(name) || (start !== undefined && Buffer.compare(Buffer.from(name), start) <= 0)) continue;
@@ -96,10 +96,7 @@ function entry({ key, modified, etag, bytes, storageClass }: StoredObject, write
 /** All versions; one page, as the fake's buckets are small. */
 export function listVersions(bucket: Bucket, request: S3Request): string {
   const { prefix, write, encoding, max } = listingOf(request);
-  const all = bucket
-    .keys()
-    .filter((key) => key.startsWith(prefix))
-    .flatMap((key) => bucket.versions(key));
+  const all = [...bucket.keys(prefix)].flatMap((key) => bucket.versions(key));
   const item = (object: StoredObject): Content => ({
     ...(entry(object, write) as object),
     VersionId: object.versionId,
