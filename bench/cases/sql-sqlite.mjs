@@ -1,11 +1,10 @@
 // What does SQLite cost through the driver, beyond its own prepared statements at the same durability?
 import { join } from "node:path";
 import { promptName, promptText } from "../lib/data.mjs";
+import { AT, changeOf, documentOf, openSql } from "../lib/sql.mjs";
 
-const AT = "2026-01-02T03:04:05.678Z";
-
-async function openSqlite({ dist }, path, options = {}) {
-  const { sqlite } = await import(new URL("drivers/sql/index.js", `file://${dist.folder}/`));
+async function openSqlite(bench, path, options = {}) {
+  const { sqlite } = await openSql(bench);
   return sqlite({ path, ...options });
 }
 
@@ -14,7 +13,6 @@ function raw(driver) {
   const { module, database } = driver.native;
   const spread = module === "node:sqlite";
   return {
-    exec: (sql) => database.exec(sql),
     get(sql) {
       const statement = database.prepare(sql);
       return spread ? (...args) => statement.get(...args) : (...args) => statement.get(args);
@@ -29,9 +27,6 @@ function raw(driver) {
     },
   };
 }
-
-const documentOf = ({ sealDocument }, name, version, text) =>
-  sealDocument({ name, version, text, createdAt: AT, author: "bench" });
 
 async function fill(driver, dist, count, text = promptText(1)) {
   for (let start = 0; start < count; start += 1000) {
@@ -81,42 +76,68 @@ async function get(bench, cacheBytes) {
   };
 }
 
-async function store(bench) {
-  const base = bench.scratch();
-  const driver = await openSqlite(bench, join(base, "store.db"));
-  const floor = await openSqlite(bench, join(base, "floor.db"));
-  // The driver's own tables: what their indexes cost is the price of lists and history, and not of the driver.
-  await fill(floor, bench.dist, 100);
-  const insert = raw(floor).run(
+/**
+ * The same rows by prepared statements of the module alone, in the driver's own tables: what their indexes cost is the price
+ * of lists and history, and not of the driver. `apply` puts all changes into one transaction.
+ */
+function rawWriter(driver) {
+  const { get, run } = raw(driver);
+  const find = get("SELECT id FROM prompts WHERE name = ?");
+  const make = run("INSERT INTO prompts (name, live) VALUES (?, 1)");
+  const insert = run(
     "INSERT INTO versions (prompt_id, version, sort_key, digest, created_at, author, message, content) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
   );
-  const documents = (prefix, i) =>
-    documentOf(bench.dist, `${prefix}${promptName(i % 100)}`, `1.${Math.floor(i / 100)}.0`, promptText(i));
-  const ready = Array.from({ length: 20_000 }, (_, i) => documents("", i));
+  const [begin, commit] = [run("BEGIN IMMEDIATE"), run("COMMIT")];
+  let places = 0;
+  const add = (id, { version, digest, text }) => insert(id, version, `C1.${places++}`, digest, AT, "bench", null, text);
+  return {
+    add,
+    apply(changes) {
+      begin();
+      for (const change of changes) {
+        const id = find(change.name)?.id ?? Number(make(change.name).lastInsertRowid);
+        for (const document of change.add) add(id, document);
+      }
+      commit();
+    },
+  };
+}
+
+async function store(bench) {
+  const base = bench.scratch();
+  const names = ["store", "transaction", "insert"];
+  const drivers = await Promise.all(names.map((name) => openSqlite(bench, join(base, `${name}.db`))));
+  for (const driver of drivers) await fill(driver, bench.dist, 100);
+  const [driver, transaction, insert] = [drivers[0], rawWriter(drivers[1]), rawWriter(drivers[2])];
+  const ready = Array.from({ length: 20_000 }, (_, i) =>
+    changeOf(bench.dist, promptName(i % 100), `1.${Math.floor(i / 100) + 1}.0`, i),
+  );
+  const durable = { durable: true, n: 10 };
   return {
     slots: 3,
     subjects: [
       {
-        name: "commit",
-        role: "ours",
-        durable: true,
-        async: true,
-        n: 10,
-        op: (i) => driver.commit({ id: `c${i}`, at: AT, changes: [{ name: ready[i].name, add: [ready[i]] }] }),
+        ...{ name: "commit", role: "ours", async: true, ...durable },
+        op: (i) => driver.commit({ id: `c${i}`, at: AT, changes: [ready[i]] }),
       },
+      // BEGIN IMMEDIATE, SELECT of the prompt by name, INSERT of the version, COMMIT: no rule is looked at.
+      { ...{ name: "raw transaction", role: "floor", ...durable }, op: (i) => transaction.apply([ready[i]]) },
+      // The INSERT alone, a transaction by itself, of a prompt whose number is known.
       {
-        name: "prepared INSERT",
-        role: "floor",
-        durable: true,
-        n: 10,
-        op: (i) =>
-          insert((i % 100) + 1, ready[i].version, `C1.${i}`, ready[i].digest, AT, "bench", null, ready[i].text),
+        ...{ name: "prepared INSERT", role: "rival", ...durable },
+        op: (i) => insert.add((i % 100) + 1, ready[i].add[0]),
       },
     ],
-    goals: [{ vs: "prepared INSERT", most: 1.2 }],
-    close: () => Promise.all([driver.close(), floor.close()]),
+    goals: [
+      { vs: "raw transaction", most: 1.2 },
+      { vs: "prepared INSERT", most: 1.2, stretch: true },
+    ],
+    close: () => Promise.all(drivers.map((one) => one.close())),
   };
 }
+
+/** As many prompts and versions as the public collection of prompts has that is used for tests. */
+const [VERSIONS, PROMPTS] = [792, 236];
 
 async function batch(bench) {
   const base = bench.scratch();
@@ -124,21 +145,21 @@ async function batch(bench) {
   const registry = new bench.dist.PromptRegistry(driver);
   const requests = (tag, count) =>
     Array.from({ length: count }, (_, i) => ({
-      name: `${tag}-${i % 236}`,
-      version: `1.${Math.floor(i / 236)}.0`,
+      name: `${tag}-${i % PROMPTS}`,
+      version: `1.${Math.floor(i / PROMPTS)}.0`,
       text: promptText(i),
     }));
   return {
     slots: 1,
     subjects: [
       {
-        name: "792 versions at once",
+        name: `${VERSIONS} versions at once`,
         role: "ours",
         durable: true,
         async: true,
         n: 1,
-        per: 792,
-        op: (i) => registry.storePrompts(requests(`batch${i}`, 792)),
+        per: VERSIONS,
+        op: (i) => registry.storePrompts(requests(`batch${i}`, VERSIONS)),
       },
       {
         name: "one by one",
@@ -152,8 +173,60 @@ async function batch(bench) {
         },
       },
     ],
-    goals: [{ ns: 1e9 / 792 }, { vs: "one by one", faster: 20, stretch: true }],
+    goals: [{ ns: Math.floor(1e9 / VERSIONS) }, { vs: "one by one", faster: 20, stretch: true }],
     close: () => registry.close(),
+  };
+}
+
+/** The driver's part of a batch, and what prepared statements make of the same one. */
+async function batchCommit(bench) {
+  const base = bench.scratch();
+  const [driver, floor] = [await openSqlite(bench, join(base, "b.db")), await openSqlite(bench, join(base, "f.db"))];
+  const { apply } = rawWriter(floor);
+  const changes = (tag, count) => {
+    const made = Array.from({ length: Math.min(count, PROMPTS) }, (_, p) => ({ name: `${tag}-${p}`, add: [] }));
+    for (let i = 0; i < count; i++) {
+      const { name, add } = made[i % PROMPTS];
+      add.push(documentOf(bench.dist, name, `1.${Math.floor(i / PROMPTS)}.0`, promptText(i)));
+    }
+    return made;
+  };
+  // Sealed between the slots, so that it is not in the time.
+  let ready;
+  let made = 0;
+  const before = (count) => () => {
+    ready = changes(`b${made++}`, count);
+  };
+  const durable = { durable: true, n: 1 };
+  return {
+    slots: 1,
+    subjects: [
+      {
+        ...{ name: "commit of 792", role: "ours", async: true, ...durable, per: VERSIONS, before: before(VERSIONS) },
+        op: (i) => driver.commit({ id: `c${i}`, at: AT, changes: ready }),
+      },
+      {
+        ...{ name: "raw transaction of 792", role: "floor", ...durable, per: VERSIONS, before: before(VERSIONS) },
+        op: () => apply(ready),
+      },
+      {
+        ...{ name: "commits one by one", role: "rival", async: true, ...durable, per: 100, before: before(100) },
+        async op(i) {
+          for (const change of ready) await driver.commit({ id: `s${i}`, at: AT, changes: [change] });
+        },
+      },
+      {
+        ...{ name: "raw transactions one by one", role: "rival", ...durable, per: 100, before: before(100) },
+        op() {
+          for (const change of ready) apply([change]);
+        },
+      },
+    ],
+    goals: [
+      { vs: "raw transaction of 792", most: 2 },
+      { vs: "commits one by one", faster: 20, stretch: true },
+    ],
+    close: () => Promise.all([driver.close(), floor.close()]),
   };
 }
 
@@ -214,5 +287,12 @@ export const cases = [
   },
   { id: "sqlite-store", goal: "G9", title: "store a new version in SQLite, synchronous=FULL", prepare: store },
   { id: "sqlite-batch", goal: "G9", title: "store 792 versions in SQLite at once; a record", prepare: batch },
+  {
+    id: "sqlite-batch-commit",
+    goal: "G9",
+    title: "the same by the driver alone, sealed beforehand; a record",
+    modes: ["default", "full"],
+    prepare: batchCommit,
+  },
   { id: "sqlite-pages", goal: "G11", title: "any page of 100 of many prompts in SQLite", prepare: pages },
 ];

@@ -5,6 +5,19 @@ import { driverSuite } from "../../src/testing/index.ts";
 import { type PostgresServer, postgresProblem, startPostgres } from "../support/postgres.ts";
 import { skipSuite } from "../support/skip.ts";
 
+/** Groups whose tests run the same statements with both feeds: once is enough. */
+const READING = new Set([
+  "latest",
+  "reads",
+  "texts",
+  "list of prompts",
+  "list of versions",
+  "history",
+  "capabilities",
+  "damage",
+  "registry",
+]);
+
 const problem = postgresProblem();
 if (problem !== undefined) skipSuite("postgres", problem);
 else {
@@ -14,6 +27,9 @@ else {
   });
   afterAll(() => server.stop());
 
+  const describeWriting = (group: string, define: () => void) => {
+    if (!READING.has(group)) describe(group, define);
+  };
   let schemas = 0;
   for (const feed of ["snapshot", "lock"] as const) {
     const opened = new Map<StorageDriver, PostgresOptions>();
@@ -31,7 +47,7 @@ else {
     });
     driverSuite({
       name: feed === "snapshot" ? "postgres" : "postgres without transaction numbers",
-      runner: { describe, it },
+      runner: feed === "snapshot" ? { describe, it } : { describe: describeWriting, it },
       open: () => open(fresh()),
       another: (driver) => open(optionsOf(driver)),
       reopen: async (driver) => {

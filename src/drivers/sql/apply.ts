@@ -35,8 +35,9 @@ export function* applyCommit(writing: Writing, commit: Commit): Task<Decision<re
     .sort((a, b) => ((changes[a] as Change).name < (changes[b] as Change).name ? -1 : 1));
   const touched: Touched[] = [];
   checkSchema(Number((yield* first(writing.statements.schemaVersion))?.version));
+  const states = yield* lookAhead(writing.statements, changes);
   for (const i of order) {
-    const outcome = yield* applyChange(writing.statements, changes[i] as Change, touched);
+    const outcome = yield* applyChange(writing.statements, changes[i] as Change, states, touched);
     outcomes[i] = outcome;
     if (outcome.status !== "done" && commit.atomic === true) {
       return { keep: false, value: outcomes.map((o) => (o.status === "done" ? SKIPPED : o)) };
@@ -46,14 +47,30 @@ export function* applyCommit(writing: Writing, commit: Commit): Task<Decision<re
   return { keep: touched.length > 0, value: outcomes };
 }
 
-function* applyChange(statements: Statements, change: Change, touched: Touched[]): Task<Outcome> {
+/** Where one statement for all prompts of a commit is cheaper than one for each. */
+const FEW = 4;
+
+type States = Map<string, Row | undefined>;
+
+/** The rows of all prompts, where nobody else can change them before they are used. */
+function* lookAhead({ states }: Statements, changes: readonly Change[]): Task<States> {
+  if (states === undefined || changes.length <= FEW) return new Map();
+  const found: States = new Map(changes.map(({ name }) => [name, undefined]));
+  for (const row of yield* all(states, { names: JSON.stringify([...found.keys()]) })) {
+    found.set(row.name as string, row);
+  }
+  return found;
+}
+
+function* applyChange(statements: Statements, change: Change, states: States, touched: Touched[]): Task<Outcome> {
   const { name, add = [], restore = [], remove = [] } = change;
-  const invalid = [...add, ...restore, ...remove].map(checkSize).find((e) => e !== undefined) ?? twice(change);
+  const invalid = refusedSize(add) ?? refusedSize(restore) ?? refusedSize(remove) ?? twice(change);
   if (invalid !== undefined) return { status: "failed", error: invalid };
   const makes =
     add.length + restore.length + remove.length > 0 || change.head !== undefined || change.guard !== undefined;
   for (;;) {
-    const row = yield* lockPrompt(statements, name);
+    const row = states.has(name) ? states.get(name) : yield* lockPrompt(statements, name);
+    states.delete(name);
     let refused: Outcome | undefined;
     try {
       refused = yield* refusal(statements, row, change);
@@ -79,7 +96,16 @@ function* applyChange(statements: Statements, change: Change, touched: Touched[]
   }
 }
 
+function refusedSize(documents: readonly SealedDocument[]): RegistryError | undefined {
+  for (const document of documents) {
+    const error = checkSize(document);
+    if (error !== undefined) return error;
+  }
+  return undefined;
+}
+
 function twice({ name, add = [], restore = [], remove = [] }: Change): RegistryError | undefined {
+  if (add.length + restore.length + remove.length < 2) return undefined;
   for (const part of [[...add, ...restore], remove]) {
     if (part.length > 1 && new Set(part.map((d) => d.version)).size < part.length) {
       return new RegistryError("INVALID", `${name}: one change holds the same version twice`, { name });

@@ -21,7 +21,7 @@ export interface Builder {
   readonly bytes: boolean;
   arg<T>(name: string): RawBuilder<T>;
   /** Compiles what was built. */
-  done(name: string, query: { compile(): CompiledQuery }, kind?: "one" | "none" | "counts" | undefined): Statement;
+  done(name: string, query: { compile(): CompiledQuery }, kind?: "one" | "none" | "inserts" | undefined): Statement;
 }
 
 /** A builder that has no connection: it only writes SQL. */

@@ -13,7 +13,8 @@ import { isName, type PromptName } from "../../names.ts";
 import { isVersion, type Version, versionSortKey } from "../../semver.ts";
 import { entryOf, stateOf } from "./rows.ts";
 import type { Statements } from "./statements.ts";
-import { type Args, all, type Task } from "./task.ts";
+import { USUAL_LIMIT } from "./statements-read.ts";
+import { type Args, all, type Query, type Row, type Statement, type Task } from "./task.ts";
 
 /** Above every name and every sort key, which are ASCII below it. */
 const END = "\u007f";
@@ -37,21 +38,33 @@ export function promptEntry(row: Args, heads: boolean, removed: boolean): Prompt
   };
 }
 
-export function* listPrompts(statements: Statements, query: ListQuery): Task<Page<PromptEntry>> {
+function namesOf(statements: Statements, query: ListQuery, heads: boolean, removed: boolean): Statement {
+  const { plain, heads: withHeads } = removed ? statements.namesRemoved : statements.names;
+  if (heads) return withHeads;
+  if (removed || (query.prefix ?? "") !== "") return plain;
+  return query.limit === USUAL_LIMIT ? statements.usualNames : statements.allNames;
+}
+
+export function namesQuery(statements: Statements, query: ListQuery): Query {
+  const heads = query.include === "heads";
+  const statement = namesOf(statements, query, heads, query.includeRemoved === true);
+  return { statement, args: { ...nameBounds(query), limit: query.limit + 1 } };
+}
+
+/** @param rows the answer to {@link namesQuery} */
+export function namesPage(query: ListQuery, rows: readonly Row[]): Page<PromptEntry> {
   const heads = query.include === "heads";
   const removed = query.includeRemoved === true;
-  const { plain, heads: withHeads } = removed ? statements.namesRemoved : statements.names;
-  const bare = !heads && !removed && (query.prefix ?? "") === "";
-  const rows = yield* all(bare ? statements.allNames : heads ? withHeads : plain, {
-    ...nameBounds(query),
-    limit: query.limit + 1,
-  });
   const more = rows.length > query.limit;
   const page = more ? rows.slice(0, query.limit) : rows;
   // Rows of names alone are entries already.
   const items =
     heads || removed ? page.map((row) => promptEntry(row, heads, removed)) : (page as unknown as PromptEntry[]);
   return more ? { items, cursor: (items.at(-1) as PromptEntry).name } : { items };
+}
+
+export function* listPrompts(statements: Statements, query: ListQuery): Task<Page<PromptEntry>> {
+  return namesPage(query, yield namesQuery(statements, query));
 }
 
 export function* listVersions(statements: Statements, name: PromptName, query: VersionQuery): Task<Page<VersionEntry>> {

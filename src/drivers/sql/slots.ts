@@ -18,13 +18,15 @@ export interface SlotColumns extends Args {
   readonly content: string;
 }
 
+type Notes = Pick<SlotColumns, "createdAt" | "author" | "message">;
+
 /**
  * Who, when and why, off the lines of the seal. Its digest was computed by whoever sealed it, an instant ago as a rule, and
  * is not computed again: that would be a tenth of a store.
  *
  * @returns `undefined` for a text that is not as it is usually sealed
  */
-function sealNotes(text: string, digest: string): Pick<SlotColumns, "createdAt" | "author" | "message"> | undefined {
+function sealNotes(text: string, digest: string): Notes | undefined {
   const notes = { createdAt: null as string | null, author: null as string | null, message: null as string | null };
   const end = text.indexOf(`\nregistry.digest: ${digest}`);
   const start = text.indexOf("\nregistry.name: ");
@@ -49,19 +51,22 @@ function sealNotes(text: string, digest: string): Pick<SlotColumns, "createdAt" 
 
 export function slotColumns(document: SealedDocument, tombstone: boolean): SlotColumns {
   const { version, digest, text } = document;
-  const notes = sealNotes(text, digest);
-  const entry = notes === undefined ? publishEntry(document) : undefined;
+  const { createdAt, author, message } = sealNotes(text, digest) ?? notesOf(document);
   return {
     version,
     sortKey: versionSortKey(version),
     tombstone: tombstone ? 1 : 0,
     digest,
-    createdAt: entry?.at ?? null,
-    author: entry?.by ?? null,
-    message: entry?.message ?? null,
-    ...notes,
+    createdAt,
+    author,
+    message,
     content: text,
   };
+}
+
+function notesOf(document: SealedDocument): Notes {
+  const entry = publishEntry(document);
+  return { createdAt: entry?.at ?? null, author: entry?.by ?? null, message: entry?.message ?? null };
 }
 
 /** Whether a tombstone is that of this very document. */

@@ -6,18 +6,24 @@ export function writeStatements(builder: Builder) {
   const { sql } = k;
   const { withHead, content, json } = createParts(builder);
   const SLOT = ["v.version", "v.tombstone", "v.revision"] as const;
+  const sqlite = dialect === "sqlite";
+  const inserted = sqlite ? "inserts" : "one";
 
   return {
     /** For writing. On PostgreSQL the lock comes first, and what it protects is read by a statement of its own after it. */
-    lock:
-      dialect === "sqlite"
-        ? undefined
-        : done(
-            "lock",
-            db.selectFrom("prompts").select("id").where("name", "=", arg<string>("name")).forUpdate(),
-            "one",
-          ),
+    lock: sqlite
+      ? undefined
+      : done("lock", db.selectFrom("prompts").select("id").where("name", "=", arg<string>("name")).forUpdate(), "one"),
     state: done("state", withHead().where("p.name", "=", arg<string>("name")), "one"),
+    /** Of many prompts at once, where a transaction keeps all others out and nothing needs to be locked. */
+    states: sqlite
+      ? done(
+          "states",
+          withHead()
+            .select("p.name")
+            .where(sql<boolean>`p.name IN (SELECT value FROM json_each(${arg("names")}))`),
+        )
+      : undefined,
     slot: done(
       "slot",
       db
@@ -33,8 +39,8 @@ export function writeStatements(builder: Builder) {
         .insertInto("prompts")
         .values({ name: arg<string>("name"), live: arg<number>("live"), generation: arg<number>("generation") })
         .onConflict((oc) => oc.column("name").doNothing())
-        .returning("id"),
-      "one",
+        .$if(!sqlite, (query) => query.returning("id")),
+      inserted,
     ),
     addVersion: done(
       "add_version",
@@ -52,8 +58,8 @@ export function writeStatements(builder: Builder) {
           content: arg<string>("content"),
         })
         .onConflict((oc) => oc.columns(["prompt_id", "sort_key"]).doNothing())
-        .$if(dialect !== "sqlite", (query) => query.returning("id")),
-      dialect === "sqlite" ? "counts" : "one",
+        .$if(!sqlite, (query) => query.returning("id")),
+      inserted,
     ),
     replaceVersion: done(
       "replace_version",

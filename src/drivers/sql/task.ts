@@ -12,8 +12,8 @@ export interface Statement {
   readonly one?: true;
   /** Gives no rows. */
   readonly none?: true;
-  /** Gives an empty row where it changed something. SQLite makes a table in memory for every `RETURNING`. */
-  readonly counts?: true;
+  /** Gives the `id` of the row, where it inserted one. SQLite makes a table in memory for every `RETURNING`. */
+  readonly inserts?: true;
   /** Short and unique, for what prepares by name. */
   readonly name: string;
 }

@@ -35,12 +35,23 @@ export class PostgresEngine {
     this.#prepare = prepare;
   }
 
-  async query(client: PoolClient, statement: Statement, args: Args): Promise<readonly Row[]> {
+  async query(on: Pick<PoolClient, "query">, statement: Statement, args: Args): Promise<readonly Row[]> {
     const values = argsOf(statement, args);
     const config = this.#prepare
       ? { name: `prompt_registry_${statement.name}`, text: statement.sql, values }
       : { text: statement.sql, values };
-    return (await client.query<Row>(config)).rows;
+    return (await on.query<Row>(config)).rows;
+  }
+
+  /** One question that nobody can abort, so that its connection needs no watching: without any step it does not need. */
+  async ask(statement: Statement, args: Args, operation: string): Promise<readonly Row[]> {
+    for (let tries = 1; ; tries++) {
+      try {
+        return await this.query(this.pool, statement, args);
+      } catch (error) {
+        await this.#pause(error, tries, operation);
+      }
+    }
   }
 
   async read<T>(make: () => Task<T>, op: Operation | undefined, operation: string): Promise<T> {
@@ -92,11 +103,15 @@ export class PostgresEngine {
       try {
         return await run();
       } catch (error) {
-        if (!isRetryable(error) || tries >= MAX_TRIES)
-          throw postgresFailure(error, `${operation} failed`, this.location);
+        await this.#pause(error, tries, operation);
       }
-      await sleep(Math.random() * Math.min(5 * 2 ** tries, 250));
     }
+  }
+
+  /** @throws what is not worth another try */
+  async #pause(error: unknown, tries: number, operation: string): Promise<void> {
+    if (!isRetryable(error) || tries >= MAX_TRIES) throw postgresFailure(error, `${operation} failed`, this.location);
+    await sleep(Math.random() * Math.min(5 * 2 ** tries, 250));
   }
 
   /** An abort gives up the connection, and with it whatever is under way in it. */

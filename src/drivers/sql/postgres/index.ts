@@ -1,12 +1,14 @@
 import type { Client, Pool } from "pg";
 import type { Capabilities, Commit, Operation, Outcome, ReadAnswer, ReadAsk, StorageDriver } from "../../../driver.ts";
 import { RegistryError, throwIfAborted } from "../../../errors.ts";
+import { versionSortKey } from "../../../semver.ts";
 import { applyCommit, type Touched, type Writing } from "../apply.ts";
 import { createBuilder } from "../builder.ts";
 import { loadKysely } from "../kysely.ts";
-import { history, listPrompts, listVersions } from "../pages.ts";
-import { answerKnown, readOne } from "../reading.ts";
+import { history, listPrompts, listVersions, namesPage, namesQuery } from "../pages.ts";
+import { ABSENT, answerKnown, readOne } from "../reading.ts";
 import { repair } from "../repair.ts";
+import { slotAnswer } from "../rows.ts";
 import { searchPrompts } from "../searching.ts";
 import { MAX_DOCUMENT_BYTES } from "../slots.ts";
 import { createStatements } from "../statements.ts";
@@ -144,6 +146,15 @@ export async function postgres(options: PostgresOptions): Promise<StorageDriver<
     return outcomes as Outcome[];
   }
 
+  /** The commonest question without any ceremony; `undefined` where the version is missing from a prompt that is there. */
+  async function readVersion({ name, selector }: ReadAsk): Promise<ReadAnswer | undefined> {
+    if (selector.kind !== "version") return undefined;
+    const sortKey = versionSortKey(selector.version);
+    const [row] = await engine.ask(statements.readVersion, { name, sortKey }, "read");
+    if (row === undefined) return ABSENT;
+    return row.version === null ? undefined : slotAnswer(row, name);
+  }
+
   async function follow(op: Operation | undefined): Promise<void> {
     if (server.readOnly) return;
     while (await engine.write(() => followFeed(statements, searching, feed), op, "listPrompts"))
@@ -176,6 +187,10 @@ export async function postgres(options: PostgresOptions): Promise<StorageDriver<
       if (asks.length === 0) return [];
       if (asks.length > 1) return await look(() => readMany(many, asks), op, "read");
       const [ask] = asks as readonly [ReadAsk];
+      if (ask.selector.kind === "version" && op?.signal === undefined) {
+        const answer = await tracked(op, "read", () => readVersion(ask));
+        if (answer !== undefined) return [answerKnown(ask, answer)];
+      }
       function* one(): Task<readonly ReadAnswer[]> {
         return [answerKnown(ask, yield* readOne(statements, ask))];
       }
@@ -183,7 +198,11 @@ export async function postgres(options: PostgresOptions): Promise<StorageDriver<
     },
     async listPrompts(query, op) {
       const { text } = query;
-      if (text === undefined) return await look(() => listPrompts(statements, query), op, "listPrompts");
+      if (text === undefined) {
+        if (op?.signal !== undefined) return await look(() => listPrompts(statements, query), op, "listPrompts");
+        const { statement, args } = namesQuery(statements, query);
+        return namesPage(query, await tracked(op, "listPrompts", () => engine.ask(statement, args, "listPrompts")));
+      }
       enter(op, "listPrompts");
       // No text holds it, and PostgreSQL can't even be asked.
       if (text.includes("\0")) return { items: [] };

@@ -1,6 +1,6 @@
 import type { Pool, PoolClient } from "pg";
 import { RegistryError } from "../../../errors.ts";
-import { MIGRATIONS, POSTGRES_GUARD, SCHEMA_VERSION } from "../schema.ts";
+import { MIGRATIONS, POSTGRES_GUARD, POSTGRES_STORAGE, SCHEMA_VERSION } from "../schema.ts";
 import { sqlState } from "./failure.ts";
 import type { FeedKind } from "./feed.ts";
 
@@ -123,7 +123,10 @@ async function migrate(client: PoolClient, schema: string): Promise<void> {
         new Date().toISOString(),
         migration.detail,
       ]);
-      if (migration.version === 1) await guard(client, schema);
+      if (migration.version > 1) continue;
+      // No procedural language here? The driver itself never writes over a text.
+      await attempt(client, schema, POSTGRES_GUARD);
+      await attempt(client, schema, POSTGRES_STORAGE);
     }
     await client.query("COMMIT");
   } catch (error) {
@@ -132,13 +135,13 @@ async function migrate(client: PoolClient, schema: string): Promise<void> {
   }
 }
 
-async function guard(client: PoolClient, schema: string): Promise<void> {
-  await client.query("SAVEPOINT guard");
+/** Does what the server may not know how to do. */
+async function attempt(client: PoolClient, schema: string, statements: readonly string[]): Promise<void> {
+  await client.query("SAVEPOINT attempt");
   try {
-    for (const sql of POSTGRES_GUARD) await client.query(sql.replaceAll("$schema", () => schema));
+    for (const sql of statements) await client.query(sql.replaceAll("$schema", () => schema));
   } catch {
-    // No procedural language here. The driver itself never writes over a text.
-    await client.query("ROLLBACK TO SAVEPOINT guard");
+    await client.query("ROLLBACK TO SAVEPOINT attempt");
   }
 }
 

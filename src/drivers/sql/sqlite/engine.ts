@@ -6,7 +6,6 @@ import { isBusy, sqliteFailure } from "./failure.ts";
 import type { Connection, Prepared } from "./open.ts";
 
 const NO_ROWS: readonly Row[] = Object.freeze([]);
-const ONE_ROW: readonly Row[] = Object.freeze([Object.freeze({})]);
 
 /**
  * Runs tasks on one connection. A task never pauses, so no two of this process ever meet within a transaction; for other
@@ -46,7 +45,10 @@ export class SqliteEngine {
       prepared.run(values);
       return NO_ROWS;
     }
-    if (statement.counts === true) return prepared.run(values) > 0 ? ONE_ROW : NO_ROWS;
+    if (statement.inserts === true) {
+      const { changes, lastInsertRowid } = prepared.run(values);
+      return Number(changes) > 0 ? [{ id: Number(lastInsertRowid) }] : NO_ROWS;
+    }
     if (statement.one !== true) return prepared.all(values) as Row[];
     const row = prepared.get(values) as Row | undefined;
     return row === undefined ? NO_ROWS : [row];

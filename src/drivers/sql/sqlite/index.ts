@@ -119,6 +119,15 @@ export async function sqlite(options: SqliteOptions): Promise<StorageDriver<Sqli
     return fresh;
   }
 
+  /** `undefined` where somebody else writes just now, and for whatever goes wrong: asked again, it is waited for or told. */
+  function attempt(ask: ReadAsk): ReadAnswer | undefined {
+    try {
+      return answer(ask);
+    } catch {
+      return undefined;
+    }
+  }
+
   async function look<T>(
     make: () => Task<T>,
     op: Operation | undefined,
@@ -145,19 +154,14 @@ export async function sqlite(options: SqliteOptions): Promise<StorageDriver<Sqli
     capabilities,
     native: Object.freeze({ module: engine.connection.module, database: engine.connection.database }),
     peek(ask) {
-      if (closed || ask.known !== undefined) return undefined;
-      try {
-        return answer(ask);
-      } catch {
-        return undefined;
-      }
+      return closed || ask.known !== undefined ? undefined : attempt(ask);
     },
     async read(asks, op) {
       enter(op, "read");
       if (asks.length === 0) return [];
       if (asks.length === 1) {
         const [ask] = asks as readonly [ReadAsk];
-        return [answerKnown(ask, await engine.patiently(op, "read", () => answer(ask)))];
+        return [answerKnown(ask, attempt(ask) ?? (await engine.patiently(op, "read", () => answer(ask))))];
       }
       function* many(): Task<ReadAnswer[]> {
         const found: ReadAnswer[] = [];
@@ -246,6 +250,8 @@ async function open(
       await engine.patiently(undefined, "open", () => {
         // This process waits by itself, in between: SQLite's own waiting would stop all else.
         connection.exec("PRAGMA busy_timeout = 0");
+        // Of a new file only. A prompt of 2 KB leaves half of a page of 4 KB empty, and a commit writes whole pages, twice.
+        if (!readOnly) connection.exec("PRAGMA page_size = 8192");
         if (!memory && !readOnly) connection.exec("PRAGMA journal_mode = WAL");
         // NORMAL may lose the last commits in a power cut (https://sqlite.org/pragma.html#pragma_synchronous).
         connection.exec("PRAGMA synchronous = FULL");

@@ -7,8 +7,14 @@ import { RegistryError } from "../../../errors.ts";
 export interface Prepared {
   get(args: readonly unknown[]): unknown;
   all(args: readonly unknown[]): unknown[];
-  /** Gives how many rows were changed. */
-  run(args: readonly unknown[]): number;
+  run(args: readonly unknown[]): Ran;
+}
+
+export interface Ran {
+  /** Rows that were changed. */
+  readonly changes: number | bigint;
+  /** The number of the row that was inserted last. */
+  readonly lastInsertRowid: number | bigint;
 }
 
 /** One connection, whichever module made it. */
@@ -30,12 +36,12 @@ export interface OpenOptions {
 interface NodeStatement {
   get(...args: unknown[]): unknown;
   all(...args: unknown[]): unknown[];
-  run(...args: unknown[]): { readonly changes: number | bigint };
+  run(...args: unknown[]): Ran;
 }
 interface LibsqlStatement {
   get(args: readonly unknown[]): unknown;
   all(args: readonly unknown[]): unknown[];
-  run(args: readonly unknown[]): { readonly changes: number | bigint };
+  run(args: readonly unknown[]): Ran;
 }
 interface Database<S> {
   exec(sql: string): unknown;
@@ -77,7 +83,7 @@ function openNode(DatabaseSync: NodeDatabase, path: string, readOnly: boolean): 
       return {
         get: (args) => statement.get(...args),
         all: (args) => statement.all(...args),
-        run: (args) => Number(statement.run(...args).changes),
+        run: (args) => statement.run(...args),
       };
     },
     close: () => void database.close(),
@@ -97,7 +103,7 @@ function openLibsql(Libsql: LibsqlDatabase, path: string, readOnly: boolean): Co
       return {
         get: (args) => statement.get(args),
         all: (args) => statement.all(args),
-        run: (args) => Number(statement.run(args).changes),
+        run: (args) => statement.run(args),
       };
     },
     close: () => void database.close(),
