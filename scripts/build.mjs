@@ -3,7 +3,7 @@
 import { spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
 import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
-import { join, relative, sep } from "node:path";
+import { basename, join, relative, sep } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
@@ -64,10 +64,14 @@ function compile(out) {
   }
 }
 
+// What `get` on a folder comes to beyond what every command does. All of it goes into one file.
+const hot = ["src/cli/commands/get.ts", "src/config.ts", "src/drivers/fs/index.ts"];
+
 /**
  * Replaces cli/ by CommonJS bundles: a command then starts in two thirds of the time it takes as modules, since Node needs
  * not start its module loader. esbuild splits only ES modules, so each of their files is turned into CommonJS afterwards;
- * what few commands need stays in chunks of its own and is loaded then.
+ * what few commands need stays in chunks of its own and is loaded then. What the most frequent one needs is put together
+ * again, as each file costs a look-up, a read and a compilation.
  */
 export async function bundleCli(out) {
   const source = join(root, "src", "cli");
@@ -75,21 +79,25 @@ export async function bundleCli(out) {
   rmSync(cli, { recursive: true, force: true });
   const esbuild = await import("esbuild");
   const common = { platform: "node", target: "node20.19", legalComments: "eof", logLevel: "warning" };
-  const { outputFiles } = await esbuild.build({
+  const { outputFiles, metafile } = await esbuild.build({
     ...common,
     absWorkingDir: root,
-    entryPoints: ["main.ts", "demo.ts"].map((name) => join(source, name)),
+    entryPoints: [...["main.ts", "demo.ts"].map((name) => join(source, name)), ...lazy],
+    entryNames: "[name]",
     outdir: cli,
     outExtension: { ".js": ".cjs" },
     bundle: true,
     splitting: true,
     write: false,
+    metafile: true,
     format: "esm",
     chunkNames: "[name]-[hash]",
     mainFields: ["module", "main"],
     plugins: [{ name: "externals", setup: externals }],
   });
   mkdirSync(cli, { recursive: true });
+  const together = loadedWith(metafile, ["src/cli/main.ts", ...hot]);
+  const parts = [];
   for (const { path, text } of outputFiles) {
     const { code } = await esbuild.transform(text, {
       ...common,
@@ -103,25 +111,59 @@ export async function bundleCli(out) {
         ? 'const __url = require("node:url").pathToFileURL(__filename).href;'
         : "",
     });
-    writeFileSync(path, code);
+    const name = basename(path);
+    if (!together.has(name)) writeFileSync(path, code);
+    else {
+      parts.push(`${JSON.stringify(`./${name}`)}:(function(module,exports,require){${code}})`);
+      // Who else needs it must get the same one.
+      writeFileSync(path, `module.exports=require("./main.cjs").part("./${name}");\n`);
+    }
   }
+  writeFileSync(join(cli, "main.cjs"), merged(parts));
+}
+
+/** The files that hold these sources, and all they import at once. */
+function loadedWith({ outputs }, sources) {
+  const queue = Object.keys(outputs).filter((path) => sources.includes(outputs[path].entryPoint));
+  if (queue.length !== sources.length) throw new Error("a source of the command line was not found");
+  const found = new Set(queue);
+  for (const path of found) {
+    for (const { path: imported, kind, external } of outputs[path].imports) {
+      if (kind === "import-statement" && external !== true) found.add(imported);
+    }
+  }
+  return new Set([...found].map((path) => basename(path)));
+}
+
+/** One file of many CommonJS modules; brackets around a function tell V8 to compile it at once. */
+function merged(parts) {
+  return `const parts={
+${parts.join(",\n")}
+};
+const loaded={};
+exports.part=(id)=>{
+const part=parts[id];
+if(part===undefined)return require(id);
+if(loaded[id]===undefined)part(loaded[id]={exports:{}},loaded[id].exports,exports.part);
+return loaded[id].exports;
+};
+exports.main=exports.part("./main.cjs").main;
+`;
 }
 
 // Needed for ranges and for rare front matter only, but imported at the top of modules that every command loads.
 const lazy = ["js-yaml", "semver"];
 
-function externals({ onResolve, onLoad, resolve }) {
-  onResolve({ filter: /^[^./]/ }, async ({ path, kind, resolveDir, pluginData }) => {
-    if (pluginData === "real") return undefined;
-    if (lazy.includes(path)) return { path, namespace: "lazy", pluginData: { resolveDir } };
+function externals({ onResolve, onLoad }) {
+  onResolve({ filter: /^[^./]/ }, ({ path, kind, resolveDir }) => {
+    if (kind !== "entry-point" && lazy.includes(path)) return { path, namespace: "lazy", pluginData: { resolveDir } };
     if (kind === "entry-point" || bundled.some((name) => path === name || path.startsWith(`${name}/`)))
       return undefined;
     return { path, external: true };
   });
-  onLoad({ filter: /.*/, namespace: "lazy" }, async ({ path, pluginData }) => {
-    const { resolveDir } = pluginData;
-    const real = await resolve(path, { kind: "require-call", resolveDir, pluginData: "real" });
-    const load = `require(${JSON.stringify(real.path)})`;
+  onResolve({ filter: /^\.\//, namespace: "lazy" }, ({ path }) => ({ path, external: true }));
+  onLoad({ filter: /.*/, namespace: "lazy" }, ({ path, pluginData: { resolveDir } }) => {
+    const load = `require("./${path}.cjs").default`;
     return { contents: `module.exports = new Proxy({}, { get: (_, key) => ${load}[key] });`, resolveDir };
   });
 }

@@ -194,7 +194,7 @@ describe("openRegistry", () => {
     const config: LayerConfig = { prefix: "a/", fallback: [{ backend: "memory" }] };
     const open = async () => places.shift() as StorageDriver;
     const walled = new PromptRegistry(
-      await compose({ backend: "memory" }, config, { open, cwd, isRemote: () => false }),
+      await compose({ backend: "memory" }, config, { open, cwd, isRemote: () => false, environmentToken: () => false }),
     );
     expect((await walled.getPrompt("a/x")).text).toBe("shipped\n");
     expect((await walled.listPrompts()).items.map((p) => p.name)).toEqual(["a/x"]);

@@ -1,4 +1,4 @@
-import { readFile } from "node:fs/promises";
+import { readFileSync } from "node:fs";
 import { resolve } from "node:path";
 import type { CheckedConfig, ConfigProblems, RegistryConfig } from "./config-schema.ts";
 import type { StorageConfig } from "./config-storages.ts";
@@ -157,7 +157,8 @@ async function readConfigFile(options: LoadOptions, named: string | undefined): 
 async function parseFile(path: string, required: boolean): Promise<Record<string, unknown> | undefined> {
   let text: string;
   try {
-    text = await readFile(path, "utf8");
+    // Synchronous, as it is once at the start: to load node:fs/promises alone takes longer than these small files.
+    text = readFileSync(path, "utf8");
   } catch (error) {
     if (!required && (error as NodeJS.ErrnoException).code === "ENOENT") return undefined;
     throw new RegistryError("CONFIG", `the configuration file ${show(path)} can't be read`, {
@@ -234,14 +235,15 @@ export async function openRegistry(input: ConfigInput = {}, options: OpenOptions
   const { wrapStorage = (driver: StorageDriver) => driver } = options;
   const main = storage ?? parseLocation(DEFAULT_STORAGE);
   const tokenOrigin = options.tokenOrigin ?? originOf(main);
-  const open = async (place: StorageConfig) => {
-    const environmentToken = tokenOrigin !== undefined && originOf(place) === tokenOrigin;
-    return wrapStorage(await openStorage(place, { cwd, environmentToken }));
-  };
+  const environmentToken = (place: StorageConfig) => tokenOrigin !== undefined && originOf(place) === tokenOrigin;
+  const open = async (place: StorageConfig) =>
+    wrapStorage(await openStorage(place, { cwd, environmentToken: environmentToken(place) }));
   const isBare = Object.keys(layers).length === 0 && !isRemote(main);
   const driver = isBare
     ? await open(main)
-    : await (await import("./layers/config/compose.ts")).compose(main, layers, { open, cwd, isRemote });
+    : await (await import("./layers/config/compose.ts")).compose(main, layers, {
+        ...{ open, cwd, isRemote, environmentToken },
+      });
   const by = author ?? options.defaultAuthor;
   return new PromptRegistry(driver, {
     ...(by === undefined ? {} : { author: by }),

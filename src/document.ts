@@ -1,24 +1,22 @@
+export { type Digest, isDigest, parseDigest } from "./document/digest.ts";
 export { isSealed, openDocument, openStored, readSeal, sameText, unseal } from "./document/open.ts";
+export { canonicalSeal, sealChecked, sealDocument, sealTombstone } from "./document/seal.ts";
 export {
-  canonicalSeal,
   checkAuthorText,
   checkNote,
   checkText,
-  type Digest,
-  type ExpectedSlot,
-  isDigest,
   MAX_AUTHOR,
   MAX_MESSAGE,
   MAX_STORED_BYTES,
   MAX_TEXT_BYTES,
-  type OpenedDocument,
-  type OpenedText,
-  parseDigest,
-  type Removal,
-  type SealedDocument,
-  type SealInput,
-  sealDocument,
-  sealTombstone,
-  type Tombstone,
-  type TombstoneInput,
-} from "./document/seal.ts";
+} from "./document/text.ts";
+export type {
+  ExpectedSlot,
+  OpenedDocument,
+  OpenedText,
+  Removal,
+  SealedDocument,
+  SealInput,
+  Tombstone,
+  TombstoneInput,
+} from "./document/types.ts";

@@ -119,6 +119,11 @@ export interface Provenance {
  */
 export interface Lease {
   until: number;
+  /**
+   * Counts the changes of the whole store, where the driver sees every one: while the count stays, no lease that names this
+   * very object has ended. Only for leases without an age (`until` is infinite).
+   */
+  readonly store?: { readonly changes: number };
 }
 
 /**

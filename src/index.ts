@@ -36,9 +36,10 @@ export type { DoctorOptions, DoctorReport, VerifyOptions, VerifyReport } from ".
 export { Listing } from "./registry/pages.ts";
 export type { LabelOptions, PointerResult } from "./registry/pointers.ts";
 export { Prompt } from "./registry/prompt.ts";
-export type { GetOptions, PromptSelector } from "./registry/read.ts";
+export type { GetOptions } from "./registry/read.ts";
 export type { RemoveResult } from "./registry/remove.ts";
 export type { StoreRequest } from "./registry/request.ts";
+export type { PromptSelector } from "./registry/selector.ts";
 export type { StoreFailure, StoreManyOptions, StoreResult } from "./registry/store.ts";
 export { type ListOptions, type PageOptions, PromptRegistry } from "./registry.ts";
 export {

@@ -1,16 +1,7 @@
-import type {
-  ChangeEvent,
-  Cursor,
-  Health,
-  HistoryEntry,
-  Page,
-  PromptEntry,
-  StorageDriver,
-  VersionEntry,
-} from "./driver.ts";
+import type { ChangeEvent, Health, HistoryEntry, Page, PromptEntry, StorageDriver, VersionEntry } from "./driver.ts";
 import { throwIfAborted } from "./errors.ts";
-import { parseName, parsePrefix } from "./names.ts";
 import type { PublishPolicy } from "./policy/types.ts";
+import { operation } from "./registry/asks.ts";
 import { type ChangeOptions, type Context, createContext, type RegistryOptions } from "./registry/context.ts";
 import { diffPrompts, type PromptDiff } from "./registry/diff.ts";
 import {
@@ -22,7 +13,16 @@ import {
   type VerifyReport,
   verify,
 } from "./registry/inspect.ts";
-import { checkLimit, Listing } from "./registry/pages.ts";
+import {
+  changes,
+  history,
+  type ListOptions,
+  listPrompts,
+  listVersions,
+  type PageOptions,
+  type VersionListOptions,
+} from "./registry/lists.ts";
+import type { Listing } from "./registry/pages.ts";
 import {
   type LabelOptions,
   type PointerResult,
@@ -34,32 +34,14 @@ import {
   unpin,
 } from "./registry/pointers.ts";
 import type { Prompt } from "./registry/prompt.ts";
-import { type GetOptions, operation, type PromptSelector, Reader } from "./registry/read.ts";
+import { type GetOptions, Reader } from "./registry/read.ts";
 import { deletePrompt, deleteVersion, type RemoveResult, restoreVersion } from "./registry/remove.ts";
 import type { StoreRequest } from "./registry/request.ts";
+import type { PromptSelector } from "./registry/selector.ts";
 import { type StoreFailure, type StoreManyOptions, type StoreResult, storeMany } from "./registry/store.ts";
 import type { Version } from "./semver.ts";
 
-export interface ListOptions {
-  /** Only names that start with this. */
-  readonly prefix?: string;
-  /** Only prompts whose name or latest text holds this; where the storage can search. */
-  readonly text?: string;
-  /** Items a page, 1 to 1000. Default 100. */
-  readonly limit?: number;
-  readonly cursor?: Cursor;
-  /** `heads`: labels, latest version and the like with each name, without a call each. */
-  readonly include?: "heads";
-  /** Also prompts of which every version was removed. */
-  readonly includeRemoved?: boolean;
-  readonly signal?: AbortSignal;
-}
-
-export interface PageOptions {
-  readonly limit?: number;
-  readonly cursor?: Cursor;
-  readonly signal?: AbortSignal;
-}
+export type { ListOptions, PageOptions } from "./registry/lists.ts";
 
 /**
  * A registry of prompts over any storage: every rule of the domain, and no I/O of its own.
@@ -154,42 +136,22 @@ export class PromptRegistry {
 
   /** Prompts by name, in byte order: a page when awaited, everything when iterated. */
   listPrompts(options: ListOptions = {}): Listing<PromptEntry> {
-    const { prefix, text, include, includeRemoved } = options;
-    const op = operation(options);
-    return new Listing(async (cursor) => {
-      const query = {
-        limit: checkLimit(options.limit),
-        ...(prefix === undefined ? {} : { prefix: parsePrefix(prefix) }),
-        ...(text === undefined ? {} : { text }),
-        ...(include === undefined ? {} : { include }),
-        ...(includeRemoved === undefined ? {} : { includeRemoved }),
-      };
-      return this.driver.listPrompts(at(query, cursor), op);
-    }, options.cursor);
+    return listPrompts(this.driver, options);
   }
 
   /** Versions of a prompt, highest first. Empty for a prompt that is not there. */
-  listVersions(name: string, options: PageOptions & { readonly includeRemoved?: boolean } = {}): Listing<VersionEntry> {
-    const { includeRemoved } = options;
-    const op = operation(options);
-    return new Listing(async (cursor) => {
-      const query = { limit: checkLimit(options.limit), ...(includeRemoved === undefined ? {} : { includeRemoved }) };
-      return this.driver.listVersions(parseName(name), at(query, cursor), op);
-    }, options.cursor);
+  listVersions(name: string, options: VersionListOptions = {}): Listing<VersionEntry> {
+    return listVersions(this.driver, name, options);
   }
 
   /** Who changed what and when, newest first. */
   history(name: string, options: PageOptions = {}): Listing<HistoryEntry> {
-    const op = operation(options);
-    return new Listing(
-      async (cursor) => this.driver.history(parseName(name), at({ limit: checkLimit(options.limit) }, cursor), op),
-      options.cursor,
-    );
+    return history(this.driver, name, options);
   }
 
   /** The feed of names that may have changed since `cursor`; without one, the cursor of now. */
-  async changes(options: PageOptions = {}): Promise<Page<ChangeEvent>> {
-    return this.driver.changes(at({ limit: checkLimit(options.limit) }, options.cursor), operation(options));
+  changes(options: PageOptions = {}): Promise<Page<ChangeEvent>> {
+    return changes(this.driver, options);
   }
 
   /**
@@ -311,8 +273,4 @@ export class PromptRegistry {
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
   }
-}
-
-function at<Q extends object>(query: Q, cursor: Cursor | undefined): Q & { cursor?: Cursor } {
-  return cursor === undefined ? query : { ...query, cursor };
 }

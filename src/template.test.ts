@@ -1,17 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { isRegistryError, type RegistryError } from "./errors.ts";
+import { failure } from "../test/support/failure.ts";
 import { compileTemplate, renderTemplate, type TemplateValues, templateVariables } from "./template.ts";
-
-function failure(run: () => unknown): RegistryError {
-  try {
-    run();
-  } catch (error) {
-    if (isRegistryError(error)) return error;
-    throw error;
-  }
-  throw new Error("nothing was thrown");
-}
 
 describe("templateVariables", () => {
   it.each<[string, readonly string[]]>([

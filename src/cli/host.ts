@@ -1,4 +1,5 @@
-import { Interruption, type Io } from "./io.ts";
+import { fstatSync, writeSync } from "node:fs";
+import { Interruption, type Io, type Output } from "./io.ts";
 
 /** The process as the world of a command line: its streams, its signals, and a stdout that may go away. */
 export interface Host {
@@ -29,18 +30,19 @@ export function openHost(): Host {
       controller.abort(new Interruption("EPIPE", 0));
       return;
     }
-    if (failure === undefined)
-      process.stderr.write(`prompt-registry: error: can't write the result: ${error.message}\n`);
+    if (failure === undefined) stderr.write(`prompt-registry: error: can't write the result: ${error.message}\n`);
     failure = error.message;
     process.exitCode = CANNOT_WRITE;
   };
-  const ignore = () => {};
+  const stdout = new Sink(1, () => process.stdout, onError);
+  const stderr = new Sink(
+    2,
+    () => process.stderr,
+    () => {},
+  );
   process.on("SIGINT", interrupt);
   process.on("SIGTERM", interrupt);
-  process.stdout.on("error", onError);
-  process.stderr.on("error", ignore);
 
-  const { stdout } = process;
   return {
     io: {
       // Looked at only when needed: making the stream of stdin costs a millisecond.
@@ -49,22 +51,20 @@ export function openHost(): Host {
       },
       stdout: {
         write: (chunk) => !gone && stdout.write(chunk),
-        isTTY: stdout.isTTY,
+        get isTTY() {
+          return stdout.isTTY;
+        },
         get columns() {
           return stdout.columns;
         },
       },
-      get stderr() {
-        return process.stderr;
-      },
+      stderr,
       env: process.env,
       cwd: process.cwd(),
       signal: controller.signal,
     },
     async settle(code) {
-      if (!gone && stdout.writableLength > 0) await new Promise((resolve) => stdout.write("", resolve));
-      // An error of the last write is told one turn later.
-      await new Promise((resolve) => setImmediate(resolve));
+      if (!gone) await stdout.drained();
       return failure !== undefined && code === 0 ? CANNOT_WRITE : code;
     },
     close() {
@@ -72,4 +72,74 @@ export function openHost(): Host {
       process.off("SIGTERM", interrupt);
     },
   };
+}
+
+/**
+ * stdout or stderr. Files and pipes are written to at once, as Node does it too, but without its stream: to load and make
+ * one takes longer than to read a prompt. Terminals, Windows, and a pipe that somebody made non-blocking get the stream.
+ */
+class Sink implements Output {
+  readonly #fd: number;
+  readonly #open: () => NodeJS.WriteStream;
+  readonly #onError: (error: NodeJS.ErrnoException) => void;
+  #direct: boolean;
+  #opened: NodeJS.WriteStream | undefined;
+
+  constructor(fd: number, open: () => NodeJS.WriteStream, onError: (error: NodeJS.ErrnoException) => void) {
+    this.#fd = fd;
+    this.#open = open;
+    this.#onError = onError;
+    this.#direct = isPlain(fd);
+  }
+
+  get #stream(): NodeJS.WriteStream {
+    this.#opened ??= this.#open().on("error", this.#onError);
+    return this.#opened;
+  }
+
+  get isTTY(): boolean {
+    return !this.#direct && this.#stream.isTTY === true;
+  }
+
+  get columns(): number | undefined {
+    return this.#direct ? undefined : this.#stream.columns;
+  }
+
+  write(chunk: string): boolean {
+    if (!this.#direct) return this.#stream.write(chunk);
+    const bytes = Buffer.from(chunk);
+    for (let at = 0; at < bytes.length; ) {
+      try {
+        at += writeSync(this.#fd, bytes, at);
+      } catch (error) {
+        const { code } = error as NodeJS.ErrnoException;
+        if (code === "EINTR") continue;
+        if (code === "EAGAIN") {
+          this.#direct = false;
+          return this.#stream.write(bytes.subarray(at));
+        }
+        this.#onError(error as NodeJS.ErrnoException);
+        return false;
+      }
+    }
+    return true;
+  }
+
+  async drained(): Promise<void> {
+    const stream = this.#opened;
+    if (stream === undefined) return;
+    if (stream.writableLength > 0) await new Promise((resolve) => stream.write("", resolve));
+    // An error of the last write is told one turn later.
+    await new Promise((resolve) => setImmediate(resolve));
+  }
+}
+
+function isPlain(fd: number): boolean {
+  if (process.platform === "win32") return false;
+  try {
+    const stats = fstatSync(fd);
+    return stats.isFile() || stats.isFIFO() || stats.isSocket();
+  } catch {
+    return false;
+  }
 }

@@ -18,12 +18,6 @@ export function routeOf(id: RouteId): RouteSpec {
   return ROUTES.find((route) => route.id === id) as RouteSpec;
 }
 
-export interface Wanted {
-  readonly status: number | readonly number[];
-  readonly code?: string;
-  readonly outcome?: string;
-}
-
 /** What a check works with. */
 export class Tools {
   readonly client: Client;
@@ -61,6 +55,18 @@ export class Tools {
     return this.send("GET", path, headers === undefined ? {} : { headers });
   }
 
+  /** A `GET` of something of a prompt: `head`, `versions/1.0.0`. */
+  ask(rest = "", name = this.name): Promise<Answer> {
+    return this.get(this.prompt(rest, name));
+  }
+
+  /** What it says, where it is there. */
+  async json(rest: string): Promise<Json> {
+    const answer = await this.ask(rest);
+    this.status(answer, 200);
+    return answer.json();
+  }
+
   /** A `PUT` of a version. */
   put(version: string, body: string | Uint8Array, query = "", name = this.name): Promise<Answer> {
     const headers = { "if-none-match": "*", "content-type": "text/markdown" };
@@ -70,6 +76,12 @@ export class Tools {
   /** Publishes versions, each with a text of its own, as the start of a check. */
   async seed(versions: readonly string[], name = this.name): Promise<void> {
     for (const version of versions) this.status(await this.put(version, `${name} ${version}\n`, "", name), 201);
+  }
+
+  /** The same, and then the label `staging` on the first of them. */
+  async seedStaged(versions: readonly [string, ...string[]]): Promise<void> {
+    await this.seed(versions);
+    this.status(await this.label("staging", versions[0]), 201);
   }
 
   label(label: string, version: string, headers: Readonly<Record<string, string>> = { "if-none-match": "*" }) {
@@ -87,9 +99,14 @@ export class Tools {
 
   /** Which version latest is. */
   async latest(): Promise<string> {
-    const answer = await this.get(this.prompt("latest"));
+    const answer = await this.ask("latest");
     this.status(answer, 200);
     return answer.headers["registry-version"] ?? "";
+  }
+
+  /** Which version a label is on; `undefined` where nothing says so. */
+  async labelled(label = "staging"): Promise<string | undefined> {
+    return (await this.ask(`labels/${label}`)).headers["registry-version"];
   }
 
   ok(holds: boolean, otherwise: string): asserts holds {
@@ -110,8 +127,8 @@ export class Tools {
   }
 
   /** An error as the protocol tells of it. */
-  problem(answer: Answer, wanted: Wanted): Json {
-    this.status(answer, wanted.status);
+  problem(answer: Answer, status: number | readonly number[], code?: string, outcome?: string): Json {
+    this.status(answer, status);
     const type = mediaType(answer);
     this.ok(
       type === "application/problem+json",
@@ -126,8 +143,8 @@ export class Tools {
     this.equal(json.status, answer.status, `${answer.asked}: status in the problem`);
     this.equal(json.type, typeOf(json.code), `${answer.asked}: type of the problem`);
     this.ok(!/[\n\r]/.test(json.detail), `${answer.asked}: the detail has more than one line`);
-    if (wanted.code !== undefined) this.equal(json.code, wanted.code, `${answer.asked}: code`);
-    if (wanted.outcome !== undefined) this.equal(json.outcome, wanted.outcome, `${answer.asked}: outcome`);
+    if (code !== undefined) this.equal(json.code, code, `${answer.asked}: code`);
+    if (outcome !== undefined) this.equal(json.outcome, outcome, `${answer.asked}: outcome`);
     return json;
   }
 

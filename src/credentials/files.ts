@@ -1,8 +1,8 @@
-import { randomUUID } from "node:crypto";
-import { mkdir, open, rename, rm } from "node:fs/promises";
+import { mkdir, open, rm } from "node:fs/promises";
 import { homedir } from "node:os";
 import { join } from "node:path";
 import { RegistryError } from "../errors.ts";
+import { writeWhole } from "../whole-file.ts";
 import type { CredentialOptions } from "./index.ts";
 
 /** A file a service, so that two processes that store for two services can't overwrite each other. */
@@ -38,19 +38,10 @@ export async function readFileOf(folder: string, key: string): Promise<string | 
 
 export async function writeFileOf(folder: string, key: string, secret: string): Promise<string> {
   const path = fileOf(folder, key);
-  const temp = `${path}.${randomUUID()}.tmp`;
   try {
     await mkdir(folder, { recursive: true, mode: 0o700 });
-    const file = await open(temp, "wx", 0o600);
-    try {
-      await file.writeFile(`${secret}\n`);
-      await file.sync();
-    } finally {
-      await file.close();
-    }
-    await rename(temp, path);
+    await writeWhole(path, `${secret}\n`, 0o600);
   } catch (error) {
-    await rm(temp, { force: true }).catch(() => {});
     throw unusable(path, "can't be written", error);
   }
   return path;

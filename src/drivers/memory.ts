@@ -62,8 +62,8 @@ function frozenCopy<T>(value: T): T {
   return Object.freeze(Object.fromEntries(Object.entries(value).map(([key, part]) => [key, frozenCopy(part)]))) as T;
 }
 
-function noAnswers(): Prompt["answers"] {
-  return { lease: { until: Number.POSITIVE_INFINITY }, versions: new Map(), labels: new Map() };
+function noAnswers(store: { changes: number }): Prompt["answers"] {
+  return { lease: { until: Number.POSITIVE_INFINITY, store }, versions: new Map(), labels: new Map() };
 }
 
 function live(prompt: Prompt): Version[] {
@@ -111,6 +111,7 @@ function refusal(prompt: Prompt | undefined, change: Change): Outcome | undefine
 export function memory(): StorageDriver<ReadonlyMap<string, unknown>> {
   const prompts = new Map<PromptName, Prompt>();
   const feed: PromptName[] = [];
+  const store = { changes: 0 };
   let names: PromptName[] | undefined;
   let closed = false;
 
@@ -165,7 +166,7 @@ export function memory(): StorageDriver<ReadonlyMap<string, unknown>> {
   function apply(change: Change): Outcome {
     let prompt = prompts.get(change.name);
     if (prompt === undefined) {
-      prompt = { slots: new Map(), head: EMPTY_HEAD, entries: [], changes: 0, answers: noAnswers() };
+      prompt = { slots: new Map(), head: EMPTY_HEAD, entries: [], changes: 0, answers: noAnswers(store) };
       prompts.set(change.name, prompt);
       names = undefined;
     }
@@ -180,8 +181,9 @@ export function memory(): StorageDriver<ReadonlyMap<string, unknown>> {
       if (prompt.slots.get(document.version)?.tombstone !== true) put(prompt, document, true);
     }
     prompt.changes++;
+    store.changes++;
     prompt.answers.lease.until = 0;
-    prompt.answers = noAnswers();
+    prompt.answers = noAnswers(store);
     feed.push(change.name);
     return { status: "done", head: stateOf(prompt) };
   }
@@ -291,6 +293,7 @@ export function memory(): StorageDriver<ReadonlyMap<string, unknown>> {
     },
     async close() {
       closed = true;
+      store.changes++;
       for (const { answers } of prompts.values()) answers.lease.until = 0;
     },
   };

@@ -1,5 +1,6 @@
 import type { HealthCheck, StorageDriver } from "../driver.ts";
 import { RegistryError } from "../errors.ts";
+import { around, type RunCall } from "./around.ts";
 import { defineLayer, type Layer } from "./layer.ts";
 import { isOutage } from "./outage.ts";
 import { checkCount, checkDuration, isOver } from "./signal.ts";
@@ -59,12 +60,13 @@ export function circuit(options: CircuitOptions = {}): Layer {
       );
     }
 
-    async function run<T>(operation: string, signal: AbortSignal | undefined, call: () => Promise<T>): Promise<T> {
+    const run: RunCall = async (operation, op, call) => {
+      const signal = op?.signal;
       const isOpen = openUntil > 0;
       if (isOpen && (probing || performance.now() < openUntil)) throw reject(operation);
       if (isOpen) probing = true;
       try {
-        const value = await call();
+        const value = await call(op);
         settled();
         return value;
       } catch (error) {
@@ -80,7 +82,7 @@ export function circuit(options: CircuitOptions = {}): Layer {
       } finally {
         if (isOpen) probing = false;
       }
-    }
+    };
 
     function settled(): void {
       failures = 0;
@@ -89,18 +91,7 @@ export function circuit(options: CircuitOptions = {}): Layer {
     }
 
     return {
-      kind: inner.kind,
-      location: inner.location,
-      capabilities: inner.capabilities,
-      native: inner.native,
-      peek: (ask) => inner.peek(ask),
-      read: (asks, op) => run("read", op?.signal, () => inner.read(asks, op)),
-      listPrompts: (query, op) => run("listPrompts", op?.signal, () => inner.listPrompts(query, op)),
-      listVersions: (name, query, op) => run("listVersions", op?.signal, () => inner.listVersions(name, query, op)),
-      history: (name, query, op) => run("history", op?.signal, () => inner.history(name, query, op)),
-      changes: (query, op) => run("changes", op?.signal, () => inner.changes(query, op)),
-      commit: (commit, op) => run("commit", op?.signal, () => inner.commit(commit, op)),
-      repair: (plan, op) => run("repair", op?.signal, () => inner.repair(plan, op)),
+      ...around(inner, run),
       // Whoever checks wants to know how the store is, not what is believed of it.
       async check(op) {
         const health = await inner.check(op);

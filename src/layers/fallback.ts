@@ -1,23 +1,19 @@
 import type {
   Cursor,
-  HeadState,
   HealthCheck,
   HistoryEntry,
-  ListQuery,
   Operation,
   Page,
-  PromptEntry,
-  Provenance,
   ReadAnswer,
   ReadAsk,
   StorageDriver,
-  VersionEntry,
 } from "../driver.ts";
-import { RegistryError, throwIfAborted } from "../errors.ts";
+import { type RegistryError, throwIfAborted } from "../errors.ts";
 import { badCursor } from "../history.ts";
 import type { PromptName } from "../names.ts";
-import { highestStable } from "../rules/latest.ts";
-import { Denials } from "./denials.ts";
+import { Denials } from "./fallback/denials.ts";
+import { flagged, flaggedPage, ownerOf, provenanceOf } from "./fallback/marks.ts";
+import { shownOf } from "./fallback/shown.ts";
 import { defineLayer, type Layer } from "./layer.ts";
 import { isOutage } from "./outage.ts";
 import { checkCount, isOver } from "./signal.ts";
@@ -136,49 +132,6 @@ function createFallback(inner: StorageDriver, storages: readonly StorageDriver[]
     return mark !== undefined;
   }
 
-  /** Of a fallback's list, what the main storage did not deny. */
-  async function shownOf(
-    storage: StorageDriver,
-    items: readonly PromptEntry[],
-    query: ListQuery,
-    op: Operation | undefined,
-  ): Promise<PromptEntry[]> {
-    const { prompts, touched } = denials.denied();
-    const shown: PromptEntry[] = [];
-    for (const entry of items) {
-      if (prompts.has(entry.name)) continue;
-      if (!touched.has(entry.name) || entry.removed === true) {
-        shown.push(entry);
-        continue;
-      }
-      const left: VersionEntry[] = [];
-      let cursor: Cursor | undefined;
-      do {
-        const page = await storage.listVersions(
-          entry.name,
-          { limit: 1000, ...(cursor === undefined ? {} : { cursor }) },
-          op,
-        );
-        left.push(...page.items.filter(({ version }) => !denials.isGone(entry.name, version)));
-        cursor = page.cursor;
-      } while (cursor !== undefined);
-      if (left.length > 0) shown.push(withLatest(entry, left));
-      else if (query.includeRemoved === true) shown.push({ ...withLatest(entry, left), removed: true });
-    }
-    return shown;
-  }
-
-  /** A head that points at what is gone would show it. */
-  function withLatest(entry: PromptEntry, left: readonly VersionEntry[]): PromptEntry {
-    const { latest, ...head } = entry.head ?? {};
-    if (entry.head === undefined || latest === undefined || !denials.isGone(entry.name, latest)) return entry;
-    const next = highestStable(
-      left.map(({ version }) => version),
-      entry.head.head.yanked,
-    );
-    return { ...entry, head: { ...(head as HeadState), ...(next === undefined ? {} : { latest: next }) } };
-  }
-
   return {
     kind: inner.kind,
     location: inner.location,
@@ -196,7 +149,7 @@ function createFallback(inner: StorageDriver, storages: readonly StorageDriver[]
     listPrompts: (query, op) =>
       page(query.cursor, op, async (driver, cursor) => {
         const got = await driver.listPrompts(withCursor(query, cursor), op);
-        return driver === inner ? got : { ...got, items: await shownOf(driver, got.items, query, op) };
+        return driver === inner ? got : { ...got, items: await shownOf(denials, driver, got.items, query, op) };
       }),
     listVersions: (name, query, op) =>
       page(query.cursor, op, async (driver, cursor) => {
@@ -271,51 +224,6 @@ function isAnswer(answer: ReadAnswer): boolean {
 
 function askWithout({ ask }: { readonly ask: ReadAsk }): ReadAsk {
   return { name: ask.name, selector: ask.selector };
-}
-
-function provenanceOf(storage: StorageDriver, provenance: Provenance | undefined): Provenance {
-  return { source: `fallback:${storage.kind}`, fetchedAt: provenance?.fetchedAt ?? Date.now(), stale: true };
-}
-
-/** Revisions of two storages may look alike; one that is marked is never taken for one of the main storage. */
-function flagged(answer: ReadAnswer, storage: StorageDriver, index: number): ReadAnswer {
-  const provenance = provenanceOf(storage, answer.provenance);
-  const mark = (revision: string) => `fallback-${index}:${revision}`;
-  const markHead = (state: HeadState): HeadState => ({
-    ...state,
-    revision: state.revision === null ? null : mark(state.revision),
-  });
-  switch (answer.status) {
-    case "found":
-    case "removed": {
-      const { status, document, head, revision } = answer;
-      const own = { status, document, revision: mark(revision), provenance };
-      return Object.freeze(head === undefined ? own : { ...own, head: markHead(head) });
-    }
-    case "head":
-      return Object.freeze({
-        status: "head",
-        head: markHead(answer.head),
-        revision: mark(answer.revision),
-        provenance,
-      });
-    case "absent":
-    case "unchanged":
-      throw new RegistryError("INTERNAL", "only what a fallback has may be given from there");
-  }
-}
-
-const OWNED = /^fallback-(\d{1,4}):/;
-
-function ownerOf(cursor: Cursor): { readonly index: number; readonly cursor: Cursor } | undefined {
-  const match = OWNED.exec(cursor);
-  return match === null ? undefined : { index: Number(match[1]), cursor: cursor.slice(match[0].length) };
-}
-
-function flaggedPage<T>(page: Page<T>, storage: StorageDriver, index: number): Page<T> {
-  const provenance = provenanceOf(storage, page.provenance);
-  const { items, cursor } = page;
-  return cursor === undefined ? { items, provenance } : { items, cursor: `fallback-${index}:${cursor}`, provenance };
 }
 
 function withCursor<Q extends { readonly cursor?: Cursor }>(query: Q, cursor: Cursor | undefined): Q {

@@ -1,5 +1,6 @@
 import type { HealthCheck, Operation, StorageDriver } from "../driver.ts";
 import { abortError, RegistryError, throwIfAborted } from "../errors.ts";
+import { around, type RunCall } from "./around.ts";
 import { defineLayer, type Layer } from "./layer.ts";
 import { checkCount } from "./signal.ts";
 
@@ -102,30 +103,19 @@ export function limit(options: LimitOptions = {}): Layer {
       });
     }
 
-    async function run<T>(operation: string, op: Operation | undefined, call: () => Promise<T>): Promise<T> {
-      const turn = enter(operation, op);
+    const run: RunCall = async (method, op, call) => {
+      const turn = enter(method, op);
       if (turn !== undefined) await turn;
       try {
-        return await call();
+        return await call(op);
       } finally {
         running--;
         next();
       }
-    }
+    };
 
     return {
-      kind: inner.kind,
-      location: inner.location,
-      capabilities: inner.capabilities,
-      native: inner.native,
-      peek: (ask) => inner.peek(ask),
-      read: (asks, op) => run("read", op, () => inner.read(asks, op)),
-      listPrompts: (query, op) => run("listPrompts", op, () => inner.listPrompts(query, op)),
-      listVersions: (name, query, op) => run("listVersions", op, () => inner.listVersions(name, query, op)),
-      history: (name, query, op) => run("history", op, () => inner.history(name, query, op)),
-      changes: (query, op) => run("changes", op, () => inner.changes(query, op)),
-      commit: (commit, op) => run("commit", op, () => inner.commit(commit, op)),
-      repair: (plan, op) => run("repair", op, () => inner.repair(plan, op)),
+      ...around(inner, run),
       async check(op) {
         const health = await inner.check(op);
         const own: HealthCheck = {

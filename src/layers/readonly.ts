@@ -1,5 +1,6 @@
 import type { StorageDriver } from "../driver.ts";
 import { RegistryError } from "../errors.ts";
+import { around } from "./around.ts";
 import { defineLayer, type Layer } from "./layer.ts";
 
 /**
@@ -17,20 +18,10 @@ export function readonly(): Layer {
         operation,
       });
     return {
-      kind: inner.kind,
-      location: inner.location,
+      ...around(inner),
       capabilities: Object.freeze({ ...inner.capabilities, write: false }),
-      native: inner.native,
-      peek: (ask) => inner.peek(ask),
-      read: (asks, op) => inner.read(asks, op),
-      listPrompts: (query, op) => inner.listPrompts(query, op),
-      listVersions: (name, query, op) => inner.listVersions(name, query, op),
-      history: (name, query, op) => inner.history(name, query, op),
-      changes: (query, op) => inner.changes(query, op),
       commit: () => Promise.reject(refuse("commit")),
       repair: (plan, op) => (plan.repair.length === 0 ? inner.repair(plan, op) : Promise.reject(refuse("repair"))),
-      check: (op) => inner.check(op),
-      close: () => inner.close(),
     } satisfies StorageDriver;
   });
 }

@@ -1,5 +1,6 @@
 import type { Change, Commit, HealthCheck, Operation, Outcome, StorageDriver } from "../driver.ts";
 import type { RegistryError } from "../errors.ts";
+import { around, type RunCall } from "./around.ts";
 import { defineLayer, type Layer } from "./layer.ts";
 import { asRegistryError } from "./outage.ts";
 import { checkCount, checkDuration, isOver, sleep } from "./signal.ts";
@@ -64,10 +65,10 @@ export function retry(options: RetryOptions = {}): Layer {
       tokens = Math.min(budget * SUCCESSES, tokens + 1);
     }
 
-    async function run<T>(operation: string, op: Operation | undefined, call: () => Promise<T>): Promise<T> {
+    const run: RunCall = async (operation, op, call) => {
       for (let attempt = 1; ; attempt++) {
         try {
-          const value = await call();
+          const value = await call(op);
           succeeded();
           return value;
         } catch (thrown) {
@@ -77,7 +78,7 @@ export function retry(options: RetryOptions = {}): Layer {
           await sleep(delay, op?.signal, operation);
         }
       }
-    }
+    };
 
     /** Changes of one commit fail one by one; those that surely did not happen are sent again, and no others. */
     async function commitAll(commit: Commit, op: Operation | undefined): Promise<readonly Outcome[]> {
@@ -118,18 +119,8 @@ export function retry(options: RetryOptions = {}): Layer {
     }
 
     return {
-      kind: inner.kind,
-      location: inner.location,
-      capabilities: inner.capabilities,
-      native: inner.native,
-      peek: (ask) => inner.peek(ask),
-      read: (asks, op) => run("read", op, () => inner.read(asks, op)),
-      listPrompts: (query, op) => run("listPrompts", op, () => inner.listPrompts(query, op)),
-      listVersions: (name, query, op) => run("listVersions", op, () => inner.listVersions(name, query, op)),
-      history: (name, query, op) => run("history", op, () => inner.history(name, query, op)),
-      changes: (query, op) => run("changes", op, () => inner.changes(query, op)),
+      ...around(inner, run),
       commit: commitAll,
-      repair: (plan, op) => run("repair", op, () => inner.repair(plan, op)),
       // Health is what there is now, not what there is at the third try.
       async check(op) {
         const health = await inner.check(op);

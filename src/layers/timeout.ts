@@ -1,5 +1,6 @@
 import type { Operation, StorageDriver } from "../driver.ts";
 import { abortError, isRegistryError, RegistryError, throwIfAborted } from "../errors.ts";
+import { around, type RunCall } from "./around.ts";
 import { defineLayer, type Layer, type LayerName } from "./layer.ts";
 import { asRegistryError } from "./outage.ts";
 import { checkDuration, timeoutReason } from "./signal.ts";
@@ -36,21 +37,9 @@ export function deadline(ms = 30_000): Layer {
 }
 
 function limited(layer: LayerName, ms: number, inner: StorageDriver): StorageDriver {
-  const run = <T>(operation: string, op: Operation | undefined, call: (op: Operation) => Promise<T>): Promise<T> =>
-    within(ms, { backend: inner.kind, operation, layer }, op, call);
+  const run: RunCall = (operation, op, call) => within(ms, { backend: inner.kind, operation, layer }, op, call);
   return {
-    kind: inner.kind,
-    location: inner.location,
-    capabilities: inner.capabilities,
-    native: inner.native,
-    peek: (ask) => inner.peek(ask),
-    read: (asks, op) => run("read", op, (o) => inner.read(asks, o)),
-    listPrompts: (query, op) => run("listPrompts", op, (o) => inner.listPrompts(query, o)),
-    listVersions: (name, query, op) => run("listVersions", op, (o) => inner.listVersions(name, query, o)),
-    history: (name, query, op) => run("history", op, (o) => inner.history(name, query, o)),
-    changes: (query, op) => run("changes", op, (o) => inner.changes(query, o)),
-    commit: (commit, op) => run("commit", op, (o) => inner.commit(commit, o)),
-    repair: (plan, op) => run("repair", op, (o) => inner.repair(plan, o)),
+    ...around(inner, run),
     async check(op) {
       const started = Date.now();
       try {

@@ -1,4 +1,4 @@
-import { sealStart } from "../document/seal.ts";
+import { sealStart } from "../document/text.ts";
 import { unseal } from "../document.ts";
 import { isRegistryError } from "../errors.ts";
 import { MAX_FRONT_MATTER_BYTES, splitFrontMatter } from "../frontmatter.ts";

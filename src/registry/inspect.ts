@@ -4,9 +4,10 @@ import { isRegistryError, RegistryError, show } from "../errors.ts";
 import { type PromptName, parseLabel, parseName } from "../names.ts";
 import { selectedAt } from "../rules/time.ts";
 import type { Version } from "../semver.ts";
+import { allVersions, freshOperation, readHead, readOne } from "./asks.ts";
 import { actOf, type ChangeOptions, type Context } from "./context.ts";
+import { notFound } from "./missing.ts";
 import { Listing } from "./pages.ts";
-import { allVersions, freshOperation, notFound, readHead, readOne } from "./read.ts";
 
 /** Something that `verify` or `doctor` found. */
 export type Problem = Finding;

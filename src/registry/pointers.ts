@@ -17,9 +17,11 @@ import {
   rollbackTarget,
 } from "../rules/plan.ts";
 import { parseVersion, type Version } from "../semver.ts";
+import { allVersions, freshOperation, readHead, readOne } from "./asks.ts";
 import { actOf, type ChangeOptions, type Context } from "./context.ts";
+import { notFound } from "./missing.ts";
 import type { Prompt } from "./prompt.ts";
-import { allVersions, freshOperation, notFound, type Reader, readHead, readOne } from "./read.ts";
+import type { Reader } from "./read.ts";
 import { commitHead, headChange } from "./write.ts";
 
 export interface LabelOptions extends ChangeOptions {

@@ -1,58 +1,18 @@
 import { openStored } from "../document.ts";
-import type {
-  DriverSelector,
-  HeadState,
-  Lease,
-  Operation,
-  Provenance,
-  ReadAnswer,
-  ReadAsk,
-  VersionEntry,
-  Yank,
-} from "../driver.ts";
+import type { HeadState, Lease, Operation, Provenance, ReadAnswer, ReadAsk } from "../driver.ts";
 import { RegistryError, show } from "../errors.ts";
-import { formatSelector, LATEST, type PromptName, type PromptRef, parseLabel, parseName, parseRef } from "../names.ts";
-import { maxSatisfying, parseRange, parseVersion, type Range, type Version } from "../semver.ts";
+import { type PromptName, type PromptRef, parseRef } from "../names.ts";
+import { maxSatisfying, type Range, type Version } from "../semver.ts";
+import { older, operation, readAll, readOne, versionPages } from "./asks.ts";
 import type { Context } from "./context.ts";
+import { missing, notFound } from "./missing.ts";
 import { Prompt } from "./prompt.ts";
-
-/** A selector string (`name`, `name@1.2.0`, `name@^1.2`, `name@production`) or the same in parts, at most one of them. */
-export type PromptSelector =
-  | string
-  | { readonly name: string; readonly version?: string; readonly range?: string; readonly label?: string };
+import { type PromptSelector, refOf } from "./selector.ts";
 
 export interface GetOptions {
   readonly signal?: AbortSignal;
   /** Also read labels, yank and deprecation of an exact version (one more look at the head). Default `false`. */
   readonly status?: boolean;
-}
-
-const PARTS = ["version", "range", "label"] as const;
-
-export function refOf(selector: PromptSelector): PromptRef {
-  if (typeof selector === "string") return parseRef(selector);
-  const bad = (field: string, rule: string) => new RegistryError("INVALID", `selector: ${rule}`, { field });
-  if (typeof selector !== "object" || selector === null) {
-    throw bad("selector", `${show(selector)} is neither a string such as name@label nor an object`);
-  }
-  const name = parseName(selector.name);
-  const given = Object.keys(selector).filter((key) => key !== "name");
-  const [first, second] = given;
-  // Left out and undefined must not mean the same: a label from a variable that is not set would become latest.
-  for (const key of given) {
-    if (!PARTS.includes(key as (typeof PARTS)[number])) throw bad(key, `${show(key)} is none of ${PARTS.join(", ")}`);
-    const value: unknown = selector[key as (typeof PARTS)[number]];
-    if (typeof value !== "string")
-      throw bad(key, `${key} ${show(value)} of ${name} is not a string; leave it out for latest`);
-  }
-  if (second !== undefined)
-    throw bad(second, `give one of version, range and label of ${name}, not ${first} and ${second}`);
-  if (selector.version !== undefined)
-    return { name, selector: { kind: "version", version: parseVersion(selector.version) } };
-  if (selector.range !== undefined) return { name, selector: { kind: "range", range: parseRange(selector.range) } };
-  if (selector.label === "latest") return { name, selector: LATEST };
-  if (selector.label !== undefined) return { name, selector: { kind: "label", label: parseLabel(selector.label) } };
-  return { name, selector: LATEST };
 }
 
 const MAX_REMEMBERED = 65_536;
@@ -81,6 +41,10 @@ export class Reader {
   readonly #context: Context;
   readonly #remembered = new Map<string, Remembered>();
   #bytes = 0;
+  // What is behind #remembered lies all over the memory. As long as nothing at all changes, one look-up is enough.
+  #ready = new Map<string, Prompt>();
+  #store: Lease["store"];
+  #seen = 0;
 
   constructor(context: Context) {
     this.#context = context;
@@ -98,8 +62,15 @@ export class Reader {
       const answer = this.#context.driver.peek(ref as ReadAsk);
       return answer === undefined ? undefined : this.#open(ref, answer);
     }
+    if (this.#store?.changes === this.#seen) {
+      const ready = this.#ready.get(selector);
+      if (ready !== undefined) return ready;
+    }
     const known = this.#remembered.get(selector) ?? this.#remember(selector);
-    if (holds(known.lease)) return known.prompt;
+    if (holds(known.lease)) {
+      if (known.prompt !== undefined) this.#hold(selector, known.prompt, known.lease.store);
+      return known.prompt;
+    }
     const { ref } = known;
     if (ref.selector.kind === "range") return undefined;
     const answer = this.#context.driver.peek(ref as ReadAsk);
@@ -125,6 +96,19 @@ export class Reader {
     return fresh;
   }
 
+  /** Puts what holds now at hand, if there is a way to know that everything still does. */
+  #hold(selector: string, prompt: Prompt, store: Lease["store"]): void {
+    if (store === undefined) return;
+    this.#store ??= store;
+    // Of several stores behind one driver, the first.
+    if (store !== this.#store) return;
+    if (store.changes !== this.#seen) {
+      this.#ready = new Map();
+      this.#seen = store.changes;
+    }
+    this.#ready.set(selector, prompt);
+  }
+
   /** Ends what was remembered; called before the driver is closed. */
   close(): void {
     this.#forget();
@@ -132,6 +116,7 @@ export class Reader {
 
   #forget(): void {
     this.#remembered.clear();
+    this.#ready.clear();
     this.#bytes = 0;
   }
 
@@ -195,88 +180,6 @@ interface Status {
   readonly provenance?: Provenance;
 }
 
-/** For reads: a remembered answer is as good. */
-export function operation(options: { readonly signal?: AbortSignal | undefined }): Operation {
-  return options.signal === undefined ? { fresh: false } : { signal: options.signal, fresh: false };
-}
-
-/** For what a write is planned on, and for checks of the store itself. */
-export function freshOperation(options: { readonly signal?: AbortSignal | undefined }): Operation {
-  return { ...operation(options), fresh: true };
-}
-
-/** Reads any number of asks in batches that the driver takes. */
-export async function readAll(context: Context, asks: readonly ReadAsk[], op: Operation): Promise<ReadAnswer[]> {
-  const { driver } = context;
-  const size = driver.capabilities.maxBatch;
-  const answers: ReadAnswer[] = [];
-  for (let i = 0; i < asks.length; i += size) {
-    const batch = asks.slice(i, i + size);
-    const got = await driver.read(batch, op);
-    if (got.length !== batch.length) {
-      throw new RegistryError(
-        "INTERNAL",
-        `the ${driver.kind} driver gave ${got.length} answers to ${batch.length} asks`,
-      );
-    }
-    answers.push(...got);
-  }
-  return answers;
-}
-
-export async function readOne(
-  context: Context,
-  name: PromptName,
-  selector: DriverSelector,
-  op: Operation,
-): Promise<ReadAnswer> {
-  const ask: ReadAsk = { name, selector };
-  const ready = op.fresh === true ? undefined : context.driver.peek(ask);
-  return ready ?? ((await readAll(context, [ask], op))[0] as ReadAnswer);
-}
-
-/** The head of a prompt, or `undefined` when the prompt isn't there at all. */
-export async function readHead(context: Context, name: PromptName, op: Operation): Promise<HeadState | undefined> {
-  const answer = await readOne(context, name, { kind: "head" }, op);
-  return answer.status === "head" ? answer.head : undefined;
-}
-
-/** Every version, descending; removed ones too when asked. */
-export async function allVersions(
-  context: Context,
-  name: PromptName,
-  op: Operation,
-  includeRemoved = false,
-): Promise<readonly VersionEntry[]> {
-  return (await versionPages(context, name, op, includeRemoved)).entries;
-}
-
-async function versionPages(
-  context: Context,
-  name: PromptName,
-  op: Operation,
-  includeRemoved: boolean,
-): Promise<{ readonly entries: readonly VersionEntry[]; readonly provenance: Provenance | undefined }> {
-  const entries: VersionEntry[] = [];
-  let provenance: Provenance | undefined;
-  let cursor: string | undefined;
-  do {
-    const query = { limit: 1000, includeRemoved, ...(cursor === undefined ? {} : { cursor }) };
-    const page = await context.driver.listVersions(name, query, op);
-    entries.push(...page.items);
-    provenance = older(provenance, page.provenance);
-    cursor = page.cursor;
-  } while (cursor !== undefined);
-  return { entries, provenance };
-}
-
-/** The one that says the less about now; `undefined` is the store's own word. */
-function older(a: Provenance | undefined, b: Provenance | undefined): Provenance | undefined {
-  if (a === undefined || b === undefined) return a ?? b;
-  if (a.stale !== b.stale) return a.stale ? a : b;
-  return a.fetchedAt <= b.fetchedAt ? a : b;
-}
-
 async function resolveRange(
   context: Context,
   name: PromptName,
@@ -300,42 +203,4 @@ async function resolveRange(
   const newest = entries[0]?.version;
   const why = newest === undefined ? "it has no versions" : `its highest version is ${newest}`;
   throw new RegistryError("NOT_FOUND", `${name} has no version in ${show(range)} that is not yanked; ${why}`, { name });
-}
-
-export function notFound(name: PromptName): RegistryError {
-  return new RegistryError("NOT_FOUND", `there is no prompt ${name}; list the names to see what there is`, { name });
-}
-
-function missing(ref: PromptRef, answer: ReadAnswer): RegistryError {
-  const { name, selector } = ref;
-  const text = formatSelector(selector);
-  if (answer.status === "removed") {
-    const { version } = answer.document;
-    return new RegistryError("NOT_FOUND", `${name}@${version} was removed`, { name, version });
-  }
-  if (answer.status !== "absent") {
-    return new RegistryError("INTERNAL", `unexpected answer ${answer.status} for ${name}@${text}`, { name });
-  }
-  const head = answer.head?.head;
-  if (selector.kind === "version") {
-    return new RegistryError("NOT_FOUND", `there is no version ${text} of ${name}`, {
-      name,
-      version: selector.version,
-    });
-  }
-  if (head === undefined) return notFound(name);
-  if (selector.kind === "label") {
-    const labels = Object.keys(head.labels).sort();
-    const there = labels.length === 0 ? "it has no labels" : `its labels are ${labels.slice(0, 20).join(", ")}`;
-    return new RegistryError("NOT_FOUND", `${name} has no label ${text}; ${there}`, { name, label: selector.label });
-  }
-  return new RegistryError("NOT_FOUND", `${name} has no latest version: ${whyNoLatest(head.yanked)}`, { name });
-}
-
-function whyNoLatest(yanked: Readonly<Record<string, Yank>>): string {
-  const marks = Object.values(yanked);
-  const removed = marks.filter((y) => y.removed).length;
-  if (marks.length === 0) return "nothing was published";
-  if (removed === marks.length) return "every version was removed";
-  return removed === 0 ? "every version is yanked" : "every version is yanked or removed";
 }

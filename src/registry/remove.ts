@@ -4,9 +4,10 @@ import { isRegistryError, RegistryError, show } from "../errors.ts";
 import { type PromptName, parseName } from "../names.ts";
 import { type Act, planRemove, planRestore } from "../rules/plan.ts";
 import { parseVersion, type Version } from "../semver.ts";
+import { allVersions, freshOperation, readAll, readHead, readOne } from "./asks.ts";
 import { actOf, type ChangeOptions, type Context } from "./context.ts";
+import { notFound } from "./missing.ts";
 import type { PointerResult } from "./pointers.ts";
-import { allVersions, freshOperation, notFound, readAll, readHead, readOne } from "./read.ts";
 import { takeSealed } from "./request.ts";
 import { commitHead, headChange } from "./write.ts";
 

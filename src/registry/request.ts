@@ -11,6 +11,7 @@ import {
   type SealedDocument,
 } from "../document.ts";
 import { RegistryError, show } from "../errors.ts";
+import type { FrontMatterSplit } from "../frontmatter.ts";
 import { type Label, type PromptName, parseLabel, parseName } from "../names.ts";
 import { checkAllowance } from "../policy/enforce.ts";
 import type { Allowance } from "../policy/types.ts";
@@ -50,6 +51,8 @@ export interface Wanted {
   readonly wantedVersion?: Version;
   readonly bump?: Bump;
   readonly text: string;
+  /** Where the front matter of an author's text is. */
+  readonly split?: FrontMatterSplit | "none";
   readonly sealed?: SealedDocument;
   readonly author?: string;
   readonly message?: string;
@@ -93,9 +96,10 @@ function check(request: StoreRequest): Wanted {
     request.expect === undefined || request.expect === null ? request.expect : parseVersion(request.expect);
   const unpin = request.unpin === true;
   const sealed = isSealed(request.text) ? takeSealed(name, request) : undefined;
+  let split: Wanted["split"];
   const version = sealed?.version ?? (request.version === undefined ? undefined : parseVersion(request.version));
   if (sealed === undefined) {
-    checkAuthorText(request.text);
+    split = checkAuthorText(request.text);
     if (version === undefined && request.bump === undefined) {
       throw new RegistryError("INVALID", `${name}: give a version, or a bump (${BUMPS.join(", ")})`, {
         field: "version",
@@ -117,6 +121,7 @@ function check(request: StoreRequest): Wanted {
     ...(version === undefined ? {} : { wantedVersion: version }),
     ...(sealed !== undefined || request.bump === undefined ? {} : { bump: request.bump }),
     text: sealed === undefined ? request.text : authorText(sealed),
+    ...(split === undefined ? {} : { split }),
     ...(sealed === undefined ? {} : { sealed }),
     ...(request.author === undefined ? {} : { author: request.author }),
     ...(request.message === undefined ? {} : { message: request.message }),

@@ -1,4 +1,4 @@
-import { type Digest, openStored, type SealedDocument, sameText, sealDocument } from "../document.ts";
+import { type Digest, openStored, type SealedDocument, sameText, sealChecked, sealDocument } from "../document.ts";
 import {
   type Change,
   EMPTY_HEAD,
@@ -90,8 +90,9 @@ export function planGroup(context: Context, act: Act, group: Group, state: Group
         highest = version;
         previous = { version, text: item.text };
       }
-      const pointers = item.pointed ? { labels: [], unpin: false } : item;
-      const plan = planLabels(head, version, pointers.labels, labelAct(item, act), { unpin: pointers.unpin });
+      const { labels, unpin } = item;
+      if (item.pointed || (labels.length === 0 && !unpin)) continue;
+      const plan = planLabels(head, version, labels, labelAct(item, act), { unpin });
       if (plan !== undefined) {
         next = plan.next;
         entries.push(...plan.entries);
@@ -224,14 +225,15 @@ function sealWanted(item: Item, act: Act, context: Context): SealedDocument {
   if (item.sealed !== undefined) return item.sealed;
   const author = item.author ?? act.by;
   const message = withOverride(item.message ?? act.message, item.allow);
-  const document = sealDocument({
+  const input = {
     name,
     version,
     text,
     createdAt: act.at,
     ...(author === undefined ? {} : { author }),
     ...(message === undefined ? {} : { message }),
-  });
+  };
+  const document = item.split === undefined ? sealDocument(input) : sealChecked(input, item.split);
   const { maxDocumentBytes } = context.driver.capabilities;
   if (document.text.length * 3 > maxDocumentBytes && Buffer.byteLength(document.text) > maxDocumentBytes) {
     throw new RegistryError(

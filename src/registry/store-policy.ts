@@ -5,8 +5,8 @@ import { enforce, findingLine, withOverride } from "../policy/enforce.ts";
 import type { Publication } from "../policy/types.ts";
 import type { Act } from "../rules/plan.ts";
 import { compareVersions, isPrerelease, type Version } from "../semver.ts";
+import { allVersions } from "./asks.ts";
 import type { Context } from "./context.ts";
-import { allVersions } from "./read.ts";
 import type { Group, Item } from "./store-plan.ts";
 
 /**

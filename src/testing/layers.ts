@@ -9,6 +9,7 @@ import type {
   VersionQuery,
 } from "../driver.ts";
 import { abortError, RegistryError } from "../errors.ts";
+import { around, type RunCall } from "../layers/around.ts";
 import type { PromptName } from "../names.ts";
 
 /** The methods of a driver that can be counted and made to fail. */
@@ -84,42 +85,30 @@ export function fault(inner: StorageDriver, faults: Fault | readonly Fault[] = [
     return found;
   }
 
-  async function run<T>(method: DriverMethod, op: Operation | undefined, call: () => Promise<T>): Promise<T> {
+  const run: RunCall = async (method, op, call) => {
     const found = strikes(method);
     switch (found?.what) {
       case undefined:
-        return call();
+        return call(op);
       case "fail":
         throw found.error ?? defaultError(found);
       case "dropReply":
-        await call();
+        await call(op);
         throw found.error ?? defaultError(found);
       case "delay":
         await (found.wait ?? turn)();
-        return call();
+        return call(op);
       case "hang":
         return hang(op?.signal);
     }
-  }
+  };
 
   return {
-    kind: inner.kind,
-    location: inner.location,
-    capabilities: inner.capabilities,
-    native: inner.native,
+    ...around(inner, run),
     struck,
     plan,
     // An answer from memory can't be late or lost; any fault makes it one that `read` must give.
     peek: (ask) => (strikes("peek") === undefined ? inner.peek(ask) : undefined),
-    read: (asks, op) => run("read", op, () => inner.read(asks, op)),
-    listPrompts: (query, op) => run("listPrompts", op, () => inner.listPrompts(query, op)),
-    listVersions: (name, query, op) => run("listVersions", op, () => inner.listVersions(name, query, op)),
-    history: (name, query, op) => run("history", op, () => inner.history(name, query, op)),
-    changes: (query, op) => run("changes", op, () => inner.changes(query, op)),
-    commit: (commit, op) => run("commit", op, () => inner.commit(commit, op)),
-    repair: (what, op) => run("repair", op, () => inner.repair(what, op)),
-    check: (op) => run("check", op, () => inner.check(op)),
-    close: () => inner.close(),
   } satisfies FaultyDriver;
 }
 

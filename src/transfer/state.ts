@@ -1,4 +1,4 @@
-import { sha256 } from "../document/seal.ts";
+import { sha256 } from "../document/digest.ts";
 import { canonicalSeal, type Digest, openStored, type SealedDocument } from "../document.ts";
 import {
   EMPTY_HEAD,

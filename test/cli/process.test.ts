@@ -1,5 +1,15 @@
 import { spawn, spawnSync } from "node:child_process";
-import { cpSync, existsSync, mkdirSync, mkdtempSync, openSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import {
+  cpSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, beforeEach, expect, test, vi } from "vitest";
@@ -66,6 +76,27 @@ test("push and get, from one process to the next", () => {
   expect(run(["doctor"])).toMatchObject({ code: 0 });
   expect(run(["list", "--storage", "file:./elsewhere"])).toMatchObject({ code: 0, out: "" });
   expect(run(["list"], { env: { PROMPT_REGISTRY_STORAGE: "file:./elsewhere" } })).toMatchObject({ code: 0, out: "" });
+});
+
+test("get of a local prompt loads one file, no package, and of Node neither the network nor promises of files", () => {
+  run(["push", "triage", "-"], { input: "Sort this: {{ticket}}" });
+  const probe = join(folder, "probe.cjs");
+  const seen = join(folder, "seen.json");
+  writeFileSync(
+    probe,
+    `const built = new Set(process.moduleLoadList);
+    process.on("exit", () => {
+      const files = Object.keys(require.cache).filter((file) => file !== __filename);
+      const node = process.moduleLoadList.filter((name) => !built.has(name));
+      require("node:fs").writeFileSync(${JSON.stringify(seen)}, JSON.stringify({ files, node }));
+    });`,
+  );
+  expect(run(["get", "triage"], { env: { NODE_OPTIONS: `--require=${probe}` } }).out).toBe("Sort this: {{ticket}}");
+  const { files, node } = JSON.parse(readFileSync(seen, "utf8")) as { files: string[]; node: string[] };
+  expect(files).toEqual([bin, join(clone, "dist", "cli", "main.cjs")]);
+  for (const name of ["net", "tty", "fs/promises", "zlib", "http"]) {
+    expect(node).not.toContain(`NativeModule ${name}`);
+  }
 });
 
 test("init, and what it set up is found", () => {

@@ -8,7 +8,7 @@ async function closed(t: Tools): Promise<void> {
 }
 
 function unauthenticated(t: Tools, answer: Answer): void {
-  t.problem(answer, { status: 401, code: "UNAUTHENTICATED", outcome: "final" });
+  t.problem(answer, 401, "UNAUTHENTICATED", "final");
   t.ok(/^bearer\b/i.test(answer.headers["www-authenticate"] ?? ""), `${answer.asked}: no WWW-Authenticate: Bearer`);
 }
 
@@ -78,11 +78,11 @@ export const accessChecks: readonly Check[] = [
       ] as const;
       for (const [method, rest, ask] of asks) {
         const there = await t.limited.send(method, t.prompt(rest), ask);
-        t.problem(there, { status: 404, code: "NOT_FOUND" });
+        t.problem(there, 404, "NOT_FOUND");
         const not = await t.limited.send(method, t.prompt(rest, absent), ask);
         t.equal(comparable(there, t.name), comparable(not, absent), `${method} …/${rest} of a prompt that is there`);
       }
-      t.equal((await t.get(t.prompt("versions/1.0.0?form=text"))).text, `${t.name} 1.0.0\n`, "the text afterwards");
+      t.equal((await t.ask("versions/1.0.0?form=text")).text, `${t.name} 1.0.0\n`, "the text afterwards");
     },
   },
   {
@@ -103,7 +103,7 @@ export const accessChecks: readonly Check[] = [
       const reads = await t.limited.send("POST", "/v1/reads", { json: { asks: [{ name: t.name, selector }] } });
       if (reads.status === 200)
         t.equal((reads.json() as Json).answers, [{ status: "absent" }], "the answer of a batch");
-      else t.problem(reads, { status: [403, 404] });
+      else t.problem(reads, [403, 404]);
     },
   },
   {
@@ -119,8 +119,8 @@ export const accessChecks: readonly Check[] = [
       const changes = [{ name: t.name, head: { expect: null, next, entries: [] } }];
       const json = { id: "c", at: new Date().toISOString(), changes };
       const answer = await t.limited.send("POST", "/v1/commits", { json });
-      t.problem(answer, { status: [403, 404] });
-      t.status(await t.get(t.prompt("labels/staging")), 404);
+      t.problem(answer, [403, 404]);
+      t.status(await t.ask("labels/staging"), 404);
     },
   },
 ];

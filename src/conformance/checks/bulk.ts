@@ -32,8 +32,7 @@ export const bulkChecks: readonly Check[] = [
     section: "Reading",
     rights: ["read", "write", "promote", "admin"],
     async run(t: Tools) {
-      await t.seed(["1.0.0", "2.0.0", "3.0.0"]);
-      t.status(await t.label("staging", "1.0.0"), 201);
+      await t.seedStaged(["1.0.0", "2.0.0", "3.0.0"]);
       t.status(await t.send("DELETE", t.prompt("versions/3.0.0")), 200);
       const selectors = [version("1.0.0"), { kind: "label", label: "staging" }, { kind: "latest" }, { kind: "head" }];
       const all = [...selectors, version("3.0.0"), version("9.9.9"), { kind: "label", label: "none" }];
@@ -45,7 +44,7 @@ export const bulkChecks: readonly Check[] = [
         ["1.0.0", "1.0.0", "2.0.0"],
         "the versions",
       );
-      t.equal(answers[0].document.text, (await t.get(t.prompt("versions/1.0.0"))).text, "the text");
+      t.equal(answers[0].document.text, (await t.ask("versions/1.0.0")).text, "the text");
     },
   },
   {
@@ -54,8 +53,7 @@ export const bulkChecks: readonly Check[] = [
     section: "Reading",
     rights: ["read", "write", "promote"],
     async run(t: Tools) {
-      await t.seed(["1.0.0", "2.0.0"]);
-      t.status(await t.label("staging", "1.0.0"), 201);
+      await t.seedStaged(["1.0.0", "2.0.0"]);
       const ask = { name: t.name, selector: { kind: "label", label: "staging" } };
       const first = ((await t.reads([ask])).json() as Json).answers[0];
       const again = { ...ask, known: first.revision };
@@ -94,7 +92,7 @@ export const bulkChecks: readonly Check[] = [
     async run(t: Tools) {
       const { asks } = t.service?.limits ?? { asks: 1000 };
       const many = Array.from({ length: asks + 1 }, () => ({ name: "a", selector: { kind: "head" } }));
-      t.problem(await t.reads(many), { status: 400, code: "INVALID" });
+      t.problem(await t.reads(many), 400, "INVALID");
       t.equal(t.declared(await t.reads([]), "reads.post").answers, [], "the answers to no asks");
     },
   },
@@ -108,9 +106,9 @@ export const bulkChecks: readonly Check[] = [
       const change = adds(t, "a", "one\n", at);
       const [outcome] = outcomesOf(t, await t.commit([change], { at }));
       t.equal(outcome.status, "done", "the outcome");
-      const got = await t.get(t.prompt("versions/1.0.0", `${t.name}/a`));
+      const got = await t.ask("versions/1.0.0", `${t.name}/a`);
       t.equal(got.text, outcome.stored?.[0]?.text ?? change.add[0].text, "what is stored");
-      t.equal((await t.get(t.prompt("latest?form=text", `${t.name}/a`))).text, "one\n", "the author's text");
+      t.equal((await t.ask("latest?form=text", `${t.name}/a`)).text, "one\n", "the author's text");
     },
   },
   {
@@ -121,10 +119,10 @@ export const bulkChecks: readonly Check[] = [
     async run(t: Tools) {
       const at = new Date().toISOString();
       await t.seed(["1.0.0"], `${t.name}/a`);
-      const before = await t.get(t.prompt("versions/1.0.0", `${t.name}/a`));
+      const before = await t.ask("versions/1.0.0", `${t.name}/a`);
       const [outcome] = outcomesOf(t, await t.commit([adds(t, "a", "other\n", at)], { at }));
       t.equal([outcome.status, outcome.existing?.text], ["exists", before.text], "the outcome");
-      t.equal((await t.get(t.prompt("versions/1.0.0", `${t.name}/a`))).text, before.text, "what stands there");
+      t.equal((await t.ask("versions/1.0.0", `${t.name}/a`)).text, before.text, "what stands there");
     },
   },
   {
@@ -137,7 +135,7 @@ export const bulkChecks: readonly Check[] = [
       const next = { labels: { staging: "1.0.0" }, yanked: {} };
       const change = { name: t.name, head: { expect: "no-such-revision", next, entries: [] } };
       t.equal(outcomesOf(t, await t.commit([change])), [{ status: "conflict", added: false }], "the outcomes");
-      t.status(await t.get(t.prompt("labels/staging")), 404);
+      t.status(await t.ask("labels/staging"), 404);
     },
   },
   {
@@ -152,8 +150,8 @@ export const bulkChecks: readonly Check[] = [
       const outcomes = outcomesOf(t, await t.commit([adds(t, "a", "one\n", at), bad], { at }));
       t.equal(statuses(outcomes), ["done", "failed"], "the outcomes");
       t.equal([outcomes[1].problem.code, outcomes[1].problem.outcome], ["INVALID", "final"], "the problem");
-      t.status(await t.get(t.prompt("latest", `${t.name}/b`)), 404);
-      t.problem(await t.commit([bad], { at }), { status: 400, code: "INVALID" });
+      t.status(await t.ask("latest", `${t.name}/b`), 404);
+      t.problem(await t.commit([bad], { at }), 400, "INVALID");
     },
   },
   {
@@ -167,8 +165,8 @@ export const bulkChecks: readonly Check[] = [
       const answer = await t.commit([adds(t, "a", "one\n", at), adds(t, "b", "other\n", at)], { at, atomic: true });
       if (t.service?.capabilities.atomicity === "batch") {
         t.equal(statuses(outcomesOf(t, answer)), ["skipped", "exists"], "the outcomes");
-      } else t.problem(answer, { status: 422, code: "UNSUPPORTED" });
-      t.status(await t.get(t.prompt("latest", `${t.name}/a`)), 404);
+      } else t.problem(answer, 422, "UNSUPPORTED");
+      t.status(await t.ask("latest", `${t.name}/a`), 404);
     },
   },
   {
@@ -187,9 +185,9 @@ export const bulkChecks: readonly Check[] = [
       ];
       for (const text of texts) {
         const answer = await t.commit([{ name, add: [{ version: "1.0.0", text }] }], { at });
-        t.problem(answer, { status: 400, code: "INVALID" });
+        t.problem(answer, 400, "INVALID");
       }
-      t.status(await t.get(t.prompt("versions/1.0.0", name)), 404);
+      t.status(await t.ask("versions/1.0.0", name), 404);
     },
   },
   {
@@ -200,11 +198,11 @@ export const bulkChecks: readonly Check[] = [
     async run(t: Tools) {
       const at = new Date().toISOString();
       const one = adds(t, "a", "one\n", at);
-      t.problem(await t.commit([one, one], { at }), { status: 400, code: "INVALID" });
+      t.problem(await t.commit([one, one], { at }), 400, "INVALID");
       const { changes } = t.service?.limits ?? { changes: 500 };
       const many = Array.from({ length: changes + 1 }, (_, i) => ({ name: `${t.name}/n${i}` }));
-      t.problem(await t.commit(many), { status: 400, code: "INVALID" });
-      t.status(await t.get(t.prompt("latest", `${t.name}/a`)), 404);
+      t.problem(await t.commit(many), 400, "INVALID");
+      t.status(await t.ask("latest", `${t.name}/a`), 404);
     },
   },
 ];

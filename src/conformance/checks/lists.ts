@@ -88,7 +88,7 @@ export const listChecks: readonly Check[] = [
       const answer = await t.get(`/v1/prompts?prefix=${t.name}/b&include=heads`);
       const { items } = t.declared(answer, "prompts.list");
       t.equal([items.length, items[0]?.head?.latest], [1, "1.0.0"], "the head in the list");
-      t.problem(await t.get("/v1/prompts?include=everything"), { status: 400, code: "INVALID" });
+      t.problem(await t.get("/v1/prompts?include=everything"), 400, "INVALID");
     },
   },
   {
@@ -101,7 +101,7 @@ export const listChecks: readonly Check[] = [
       t.status(await t.put("1.0.0", `some ${word}\n`, "", `${t.name}/a`), 201);
       await t.seed(["1.0.0"], `${t.name}/b`);
       const path = `/v1/prompts?prefix=${t.name}/&text=${word}`;
-      if (t.service?.capabilities.search !== true) t.problem(await t.get(path), { status: 422, code: "UNSUPPORTED" });
+      if (t.service?.capabilities.search !== true) t.problem(await t.get(path), 422, "UNSUPPORTED");
       else t.equal(await namesOf(t, `prefix=${t.name}/&text=${word}`), [`${t.name}/a`], "the list");
     },
   },
@@ -111,7 +111,7 @@ export const listChecks: readonly Check[] = [
     section: "Basics",
     async run(t: Tools) {
       for (const limit of ["0", "-1", "1001", "x", "1.5", ""]) {
-        t.problem(await t.get(`/v1/prompts?limit=${limit}`), { status: 400, code: "INVALID" });
+        t.problem(await t.get(`/v1/prompts?limit=${limit}`), 400, "INVALID");
       }
       t.status(await t.get("/v1/prompts?limit=1000"), 200);
       t.status(await t.get("/v1/prompts?cursor=no-such-cursor"), [200, 400]);
@@ -124,20 +124,19 @@ export const listChecks: readonly Check[] = [
     section: "Reading",
     rights: ["read", "write", "promote"],
     async run(t: Tools) {
-      await t.seed(["1.0.0", "1.5.0", "2.0.0"]);
-      t.status(await t.label("staging", "1.0.0"), 201);
+      await t.seedStaged(["1.0.0", "1.5.0", "2.0.0"]);
       for (const [query, wanted] of [
         ["", "2.0.0"],
         ["?range=%5E1", "1.5.0"],
         ["?label=staging", "1.0.0"],
         ["?label=latest", "2.0.0"],
       ]) {
-        const answer = await t.get(t.prompt(`resolve${query}`));
+        const answer = await t.ask(`resolve${query}`);
         t.equal(t.declared(answer, "resolve.get")?.version, wanted, `what ${query} selects`);
       }
-      t.problem(await t.get(t.prompt("resolve?range=%5E9")), { status: 404, code: "NOT_FOUND" });
-      t.problem(await t.get(t.prompt("resolve?range=1&label=staging")), { status: 400, code: "INVALID" });
-      t.problem(await t.get(t.prompt("resolve?range=1&at=2026-01-01")), { status: 400, code: "INVALID" });
+      t.problem(await t.ask("resolve?range=%5E9"), 404, "NOT_FOUND");
+      t.problem(await t.ask("resolve?range=1&label=staging"), 400, "INVALID");
+      t.problem(await t.ask("resolve?range=1&at=2026-01-01"), 400, "INVALID");
     },
   },
   {
@@ -146,23 +145,18 @@ export const listChecks: readonly Check[] = [
     section: "Reading",
     rights: ["read", "write", "promote"],
     async run(t: Tools) {
-      await t.seed(["1.0.0", "2.0.0"]);
-      t.status(await t.label("staging", "1.0.0"), 201);
+      await t.seedStaged(["1.0.0", "2.0.0"]);
       // The clock of the server may stand still for a few milliseconds.
       await new Promise((resolve) => setTimeout(resolve, 20));
       t.status(await t.label("staging", "2.0.0", { "if-match": "*" }), 200);
-      const { items } = (await t.get(t.prompt("history"))).json() as Json;
+      const { items } = await t.json("history");
       const set = items.find((one: Json) => one.action === "label" && one.to === "1.0.0");
       const at = encodeURIComponent(set?.at);
-      const answer = await t.get(t.prompt(`resolve?label=staging&at=${at}`));
+      const answer = await t.ask(`resolve?label=staging&at=${at}`);
       t.equal(t.declared(answer, "resolve.get")?.version, "1.0.0", "what it selected then");
-      t.equal(
-        ((await t.get(t.prompt("resolve?label=staging"))).json() as Json).version,
-        "2.0.0",
-        "what it selects now",
-      );
-      const early = await t.get(t.prompt("resolve?label=staging&at=2001-01-01T00:00:00.000Z"));
-      t.problem(early, { status: 404, code: "NOT_FOUND" });
+      t.equal((await t.json("resolve?label=staging")).version, "2.0.0", "what it selects now");
+      const early = await t.ask("resolve?label=staging&at=2001-01-01T00:00:00.000Z");
+      t.problem(early, 404, "NOT_FOUND");
     },
   },
   {
@@ -172,9 +166,9 @@ export const listChecks: readonly Check[] = [
     rights: WRITE,
     async run(t: Tools) {
       await t.seed(["1.0.0", "2.0.0"]);
-      t.declared(await t.get(t.prompt("diff?from=1.0.0&to=latest")), "diff.get");
-      t.problem(await t.get(t.prompt("diff?from=1.0.0")), { status: 400, code: "INVALID" });
-      t.problem(await t.get(t.prompt("diff?from=1.0.0&to=9.9.9")), { status: 404, code: "NOT_FOUND" });
+      t.declared(await t.ask("diff?from=1.0.0&to=latest"), "diff.get");
+      t.problem(await t.ask("diff?from=1.0.0"), 400, "INVALID");
+      t.problem(await t.ask("diff?from=1.0.0&to=9.9.9"), 404, "NOT_FOUND");
     },
   },
 ];

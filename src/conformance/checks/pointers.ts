@@ -3,12 +3,8 @@ import type { Check } from "../types.ts";
 
 const RIGHTS = ["read", "write", "promote"] as const;
 
-async function labelled(t: Tools, label = "staging"): Promise<string | undefined> {
-  return (await t.get(t.prompt(`labels/${label}`))).headers["registry-version"];
-}
-
 async function tagOf(t: Tools, rest: string): Promise<string> {
-  return (await t.get(t.prompt(rest))).headers.etag ?? "";
+  return (await t.ask(rest)).headers.etag ?? "";
 }
 
 export const pointerChecks: readonly Check[] = [
@@ -45,11 +41,11 @@ export const pointerChecks: readonly Check[] = [
       await t.seed(["1.0.0", "1.1.0"]);
       t.declared(await t.send("PUT", t.prompt("versions/1.1.0/yank?message=broken")), "yank.put");
       t.equal(await t.latest(), "1.0.0", "latest after the yank");
-      t.equal(((await t.get(t.prompt("resolve?range=%5E1"))).json() as Json).version, "1.0.0", "^1 after the yank");
-      t.status(await t.get(t.prompt("versions/1.1.0")), 200);
-      const listed = (await t.get(t.prompt("versions"))).json() as Json;
+      t.equal((await t.json("resolve?range=%5E1")).version, "1.0.0", "^1 after the yank");
+      t.status(await t.ask("versions/1.1.0"), 200);
+      const listed = await t.json("versions");
       t.equal(listed.items[0]?.yanked?.reason, "broken", "the reason in the list");
-      t.problem(await t.label("staging", "1.1.0"), { status: 409, code: "CONFLICT" });
+      t.problem(await t.label("staging", "1.1.0"), 409, "CONFLICT");
       t.declared(await t.send("DELETE", t.prompt("versions/1.1.0/yank")), "yank.delete");
       t.equal(await t.latest(), "1.1.0", "latest after the yank was lifted");
     },
@@ -62,14 +58,14 @@ export const pointerChecks: readonly Check[] = [
     async run(t: Tools) {
       await t.seed(["1.0.0", "2.0.0"]);
       t.status(await t.label("staging", "2.0.0"), 201);
-      t.equal(await labelled(t), "2.0.0", "the label");
+      t.equal(await t.labelled(), "2.0.0", "the label");
       const move = await t.label("staging", "1.0.0", { "if-match": await tagOf(t, "labels/staging") });
       t.status(move, 200);
       t.equal(t.declared(move, "labels.put").from, "2.0.0", "where it was");
-      t.equal(await labelled(t), "1.0.0", "the label");
+      t.equal(await t.labelled(), "1.0.0", "the label");
       const tag = await tagOf(t, "labels/staging");
       t.status(await t.send("DELETE", t.prompt("labels/staging"), { headers: { "if-match": tag } }), 200);
-      t.problem(await t.get(t.prompt("labels/staging")), { status: 404, code: "NOT_FOUND" });
+      t.problem(await t.ask("labels/staging"), 404, "NOT_FOUND");
     },
   },
   {
@@ -79,11 +75,11 @@ export const pointerChecks: readonly Check[] = [
     rights: RIGHTS,
     async run(t: Tools) {
       await t.seed(["1.0.0"]);
-      t.problem(await t.label("staging", "1.0.0", {}), { status: 428, code: "INVALID" });
-      t.status(await t.get(t.prompt("labels/staging")), 404);
+      t.problem(await t.label("staging", "1.0.0", {}), 428, "INVALID");
+      t.status(await t.ask("labels/staging"), 404);
       t.status(await t.label("staging", "1.0.0"), 201);
-      t.problem(await t.send("DELETE", t.prompt("labels/staging")), { status: 428, code: "INVALID" });
-      t.equal(await labelled(t), "1.0.0", "the label");
+      t.problem(await t.send("DELETE", t.prompt("labels/staging")), 428, "INVALID");
+      t.equal(await t.labelled(), "1.0.0", "the label");
     },
   },
   {
@@ -94,13 +90,13 @@ export const pointerChecks: readonly Check[] = [
     async run(t: Tools) {
       await t.seed(["1.0.0", "2.0.0"]);
       const stale = await tagOf(t, "versions/2.0.0");
-      t.problem(await t.label("staging", "1.0.0", { "if-match": stale }), { status: 412, code: "CONFLICT" });
+      t.problem(await t.label("staging", "1.0.0", { "if-match": stale }), 412, "CONFLICT");
       t.status(await t.label("staging", "1.0.0"), 201);
-      t.problem(await t.label("staging", "2.0.0"), { status: 412, code: "CONFLICT" });
-      t.problem(await t.label("staging", "2.0.0", { "if-match": stale }), { status: 412, code: "CONFLICT" });
+      t.problem(await t.label("staging", "2.0.0"), 412, "CONFLICT");
+      t.problem(await t.label("staging", "2.0.0", { "if-match": stale }), 412, "CONFLICT");
       const away = await t.send("DELETE", t.prompt("labels/staging"), { headers: { "if-match": stale } });
-      t.problem(away, { status: 412, code: "CONFLICT" });
-      t.equal(await labelled(t), "1.0.0", "the label");
+      t.problem(away, 412, "CONFLICT");
+      t.equal(await t.labelled(), "1.0.0", "the label");
     },
   },
   {
@@ -109,8 +105,7 @@ export const pointerChecks: readonly Check[] = [
     section: "Documents",
     rights: RIGHTS,
     async run(t: Tools) {
-      await t.seed(["1.0.0", "2.0.0"]);
-      t.status(await t.label("staging", "1.0.0"), 201);
+      await t.seedStaged(["1.0.0", "2.0.0"]);
       const tag = (await tagOf(t, "labels/staging")).slice(1, -1);
       t.status(await t.label("staging", "2.0.0", { "if-match": `"${tag};br"` }), 200);
     },
@@ -121,16 +116,14 @@ export const pointerChecks: readonly Check[] = [
     section: "Writing",
     rights: RIGHTS,
     async run(t: Tools) {
-      const versions = ["1.0.0", "1.0.1", "1.0.2", "1.0.3", "1.0.4", "1.0.5"];
-      await t.seed(versions);
-      t.status(await t.label("staging", "1.0.0"), 201);
+      const targets = ["1.0.1", "1.0.2", "1.0.3", "1.0.4", "1.0.5"];
+      await t.seedStaged(["1.0.0", ...targets]);
       const tag = await tagOf(t, "labels/staging");
-      const targets = versions.slice(1);
       const answers = await Promise.all(targets.map((version) => t.label("staging", version, { "if-match": tag })));
       const won = targets.filter((_, i) => answers[i]?.status === 200);
       t.equal(won.length, 1, "the number of moves that were done");
-      for (const answer of answers) if (answer.status !== 200) t.problem(answer, { status: 412, code: "CONFLICT" });
-      t.equal(await labelled(t), won[0], "the label");
+      for (const answer of answers) if (answer.status !== 200) t.problem(answer, 412, "CONFLICT");
+      t.equal(await t.labelled(), won[0], "the label");
     },
   },
   {
@@ -140,8 +133,8 @@ export const pointerChecks: readonly Check[] = [
     rights: RIGHTS,
     async run(t: Tools) {
       await t.seed(["1.0.0"]);
-      t.problem(await t.label("staging", "9.9.9"), { status: 404, code: "NOT_FOUND" });
-      t.status(await t.get(t.prompt("labels/staging")), 404);
+      t.problem(await t.label("staging", "9.9.9"), 404, "NOT_FOUND");
+      t.status(await t.ask("labels/staging"), 404);
     },
   },
   {
@@ -157,10 +150,7 @@ export const pointerChecks: readonly Check[] = [
       t.equal(await t.latest(), "1.0.0", "latest while it is pinned");
       t.declared(await t.send("DELETE", t.prompt("pin")), "pin.delete");
       t.equal(await t.latest(), "3.0.0", "latest after the pin");
-      t.problem(await t.send("POST", t.prompt("rollback"), { json: { to: "9.9.9" } }), {
-        status: 404,
-        code: "NOT_FOUND",
-      });
+      t.problem(await t.send("POST", t.prompt("rollback"), { json: { to: "9.9.9" } }), 404, "NOT_FOUND");
     },
   },
   {
@@ -176,10 +166,10 @@ export const pointerChecks: readonly Check[] = [
       const again = t.declared(await send(), "rollback.post");
       t.equal([again?.version, again?.status], ["2.0.0", "unchanged"], "the reply to the repetition");
       t.equal(await t.latest(), "2.0.0", "latest");
-      const { items } = (await t.get(t.prompt("history"))).json() as Json;
+      const { items } = await t.json("history");
       t.equal(items.filter((one: Json) => one.action === "rollback").length, 1, "rollbacks in the history");
       const bad = await t.send("POST", t.prompt("rollback"), { headers: { "idempotency-key": "a b" }, json: {} });
-      t.problem(bad, { status: 400, code: "INVALID" });
+      t.problem(bad, 400, "INVALID");
     },
   },
   {
@@ -213,15 +203,11 @@ export const pointerChecks: readonly Check[] = [
     async run(t: Tools) {
       await t.seed(["1.0.0"]);
       t.declared(await t.send("PUT", t.prompt("deprecation"), { json: { message: "use another" } }), "deprecation.put");
-      const { head } = t.declared(await t.get(t.prompt("head")), "head.get");
+      const { head } = t.declared(await t.ask("head"), "head.get");
       t.equal(head.deprecated?.message, "use another", "the message");
-      t.status(await t.get(t.prompt("latest")), 200);
+      t.status(await t.ask("latest"), 200);
       t.declared(await t.send("DELETE", t.prompt("deprecation")), "deprecation.delete");
-      t.equal(
-        ((await t.get(t.prompt("head"))).json() as Json).head.deprecated,
-        undefined,
-        "the mark after it was lifted",
-      );
+      t.equal((await t.json("head")).head.deprecated, undefined, "the mark after it was lifted");
     },
   },
   {
@@ -235,7 +221,7 @@ export const pointerChecks: readonly Check[] = [
       const json = { version: "1.0.0", message: "go" };
       t.status(await t.send("PUT", t.prompt("labels/staging"), { headers, json }), 201);
       t.status(await t.send("PUT", t.prompt("deprecation"), { json: { message: "old" } }), 200);
-      const { items } = t.declared(await t.get(t.prompt("history")), "history.list");
+      const { items } = t.declared(await t.ask("history"), "history.list");
       t.equal(
         items.map((one: Json) => one.action),
         ["deprecate", "label", "publish"],

@@ -12,10 +12,10 @@ export const removalChecks: readonly Check[] = [
     async run(t: Tools) {
       await t.seed(["1.0.0", "2.0.0"]);
       t.declared(await t.send("DELETE", t.prompt("versions/2.0.0?message=leak")), "versions.delete");
-      t.problem(await t.get(t.prompt("versions/2.0.0")), { status: 410, code: "NOT_FOUND", outcome: "final" });
+      t.problem(await t.ask("versions/2.0.0"), 410, "NOT_FOUND", "final");
       t.equal(await t.latest(), "1.0.0", "latest");
       const list = async (query: string) => {
-        const { items } = (await t.get(t.prompt(`versions${query}`))).json() as Json;
+        const { items } = await t.json(`versions${query}`);
         return items.map((one: Json) => [one.version, one.removed === true]);
       };
       t.equal(await list(""), [["1.0.0", false]], "the list");
@@ -42,7 +42,7 @@ export const removalChecks: readonly Check[] = [
         const put = await t.put("2.0.0", text);
         t.ok(put.status >= 400 && put.status < 500, `${put.asked}: ${put.status} for a removed version`);
       }
-      t.status(await t.get(t.prompt("versions/2.0.0")), 410);
+      t.status(await t.ask("versions/2.0.0"), 410);
     },
   },
   {
@@ -51,10 +51,9 @@ export const removalChecks: readonly Check[] = [
     section: "Writing",
     rights: ALL,
     async run(t: Tools) {
-      await t.seed(["1.0.0", "2.0.0"]);
-      t.status(await t.label("staging", "1.0.0"), 201);
-      t.problem(await t.send("DELETE", t.prompt("versions/1.0.0")), { status: 409, code: "CONFLICT" });
-      t.status(await t.get(t.prompt("versions/1.0.0")), 200);
+      await t.seedStaged(["1.0.0", "2.0.0"]);
+      t.problem(await t.send("DELETE", t.prompt("versions/1.0.0")), 409, "CONFLICT");
+      t.status(await t.ask("versions/1.0.0"), 200);
     },
   },
   {
@@ -64,14 +63,14 @@ export const removalChecks: readonly Check[] = [
     rights: ALL,
     async run(t: Tools) {
       await t.seed(["1.0.0", "2.0.0"]);
-      const before = await t.get(t.prompt("versions/2.0.0"));
+      const before = await t.ask("versions/2.0.0");
       t.status(await t.send("DELETE", t.prompt("versions/2.0.0")), 200);
       const headers = { "content-type": "text/markdown" };
       const restore = (body: string) => t.send("POST", t.prompt("versions/2.0.0/restore"), { headers, body });
       const wrong = await restore("another\n");
       t.ok(wrong.status >= 400 && wrong.status < 500, `another text was answered by ${wrong.status}`);
       t.declared(await restore(before.text), "versions.restore");
-      const after = await t.get(t.prompt("versions/2.0.0"));
+      const after = await t.ask("versions/2.0.0");
       t.equal(
         [after.status, after.text, after.headers.etag],
         [200, before.text, before.headers.etag],
@@ -86,12 +85,11 @@ export const removalChecks: readonly Check[] = [
     section: "Writing",
     rights: ALL,
     async run(t: Tools) {
-      await t.seed(["1.0.0", "2.0.0"]);
-      t.status(await t.label("staging", "1.0.0"), 201);
+      await t.seedStaged(["1.0.0", "2.0.0"]);
       const answer = t.declared(await t.send("DELETE", t.prompt()), "prompt.delete");
       t.equal([...answer.versions].sort(), ["1.0.0", "2.0.0"], "the versions");
-      for (const version of ["1.0.0", "2.0.0"]) t.status(await t.get(t.prompt(`versions/${version}`)), 410);
-      t.problem(await t.get(t.prompt("labels/staging")), { status: [404, 410], code: "NOT_FOUND" });
+      for (const version of ["1.0.0", "2.0.0"]) t.status(await t.ask(`versions/${version}`), 410);
+      t.problem(await t.ask("labels/staging"), [404, 410], "NOT_FOUND");
       const names = async (query: string) => {
         const { items } = (await t.get(`/v1/prompts?prefix=${t.name}${query}`)).json() as Json;
         return items.map((one: Json) => one.name);

@@ -51,7 +51,7 @@ const CASES: Readonly<Record<RouteId, (t: Tools) => Case | Promise<Case>>> = {
   }),
   "versions.delete": () => ({ version: "1.1.0", query: "?message=why" }),
   "versions.restore": async (t) => {
-    const { text } = await t.get(t.prompt("versions/1.1.0"));
+    const { text } = await t.ask("versions/1.1.0");
     t.status(await t.send("DELETE", t.prompt("versions/1.1.0")), 200);
     return { version: "1.1.0", headers: MARKDOWN, body: text };
   },
@@ -79,8 +79,7 @@ function successOf(route: RouteSpec): Check {
     ...(isAboutOne ? { rights: ["read", "write", "promote", ...needed] } : needed.length > 0 ? { rights: needed } : {}),
     async run(t: Tools) {
       if (isAboutOne) {
-        await t.seed(["1.0.0", "1.1.0"]);
-        t.status(await t.label("staging", "1.0.0"), 201);
+        await t.seedStaged(["1.0.0", "1.1.0"]);
       }
       const { query = "", version, status = 200, ...ask } = await CASES[route.id as RouteId](t);
       const answer = await t.send(route.method, `${pathOf(route, t.name, version)}${query}`, ask);
@@ -102,21 +101,18 @@ function refusalOf(route: RouteSpec): Check {
     async run(t: Tools) {
       const { query: _, version, status: __, ...ask } = isAboutOne || route.body !== undefined ? plain(route) : {};
       const path = pathOf(route, t.name, version);
-      t.problem(await t.send(route.method, `${path}?no-such-parameter=1`, ask), { status: 400, code: "INVALID" });
+      t.problem(await t.send(route.method, `${path}?no-such-parameter=1`, ask), 400, "INVALID");
       if (isAboutOne) {
         const answer = await t.send(route.method, pathOf(route, "Not-A-Name", version), ask);
-        t.problem(answer, { status: 400, code: "INVALID" });
+        t.problem(answer, 400, "INVALID");
       }
       if (route.body === undefined) return;
       const headers = { ...ask.headers, "content-type": "application/x-www-form-urlencoded" };
-      t.problem(await t.send(route.method, path, { headers, body: "a=b" }), {
-        status: [400, 415, 428],
-        code: "INVALID",
-      });
+      t.problem(await t.send(route.method, path, { headers, body: "a=b" }), [400, 415, 428], "INVALID");
       if (route.body.type !== "application/json") return;
       for (const body of ["{", '{"no-such-field":1}', "[]"]) {
         const json = { ...ask.headers, "content-type": "application/json" };
-        t.problem(await t.send(route.method, path, { headers: json, body }), { status: 400, code: "INVALID" });
+        t.problem(await t.send(route.method, path, { headers: json, body }), 400, "INVALID");
       }
     },
   };

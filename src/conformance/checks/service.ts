@@ -131,7 +131,7 @@ export const serviceChecks: readonly Check[] = [
     section: "Errors",
     async run(t: Tools) {
       for (const path of ["/v1/nothing", "/v1/prompts/a/-/nothing", "/v9"]) {
-        t.problem(await t.get(path), { status: 404, code: "NOT_FOUND" });
+        t.problem(await t.get(path), 404, "NOT_FOUND");
       }
     },
   },
@@ -146,7 +146,7 @@ export const serviceChecks: readonly Check[] = [
         ["PATCH", "/v1/changes"],
       ] as const) {
         const answer = await t.send(method, path);
-        t.problem(answer, { status: 405, code: "INVALID" });
+        t.problem(answer, 405, "INVALID");
         t.ok(
           /\bGET\b/.test(answer.headers.allow ?? ""),
           `${answer.asked}: Allow is ${JSON.stringify(answer.headers.allow)}`,

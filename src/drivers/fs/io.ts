@@ -37,13 +37,15 @@ export interface FsIo {
   readonly async: AsyncCalls;
 }
 
+const MAY_BE_MISSING = { throwIfNoEntry: false } as const;
+
 const sync: Calls = {
   open: (path, flags, mode) => fs.openSync(path, flags, mode),
   close: (fd) => fs.closeSync(fd),
   fstat: (fd) => fs.fstatSync(fd),
   lstat: (path) => {
     try {
-      return fs.lstatSync(path, { throwIfNoEntry: false });
+      return fs.lstatSync(path, MAY_BE_MISSING);
     } catch (error) {
       // A file where a folder would have to be: nothing is below it.
       if (error instanceof Error && "code" in error && error.code === "ENOTDIR") return undefined;

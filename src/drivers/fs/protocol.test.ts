@@ -64,6 +64,21 @@ describe.each(["embedded", "server"] as const)("the store protocol, %s", (mode) 
     expect(calls.fsync).toBe(50 + 1);
   });
 
+  it("of many prompts, names every document before the first of their folders is synced", async () => {
+    const path = newPath();
+    const log: string[] = [];
+    const driver = open(path, { mode, io: watched(nodeIo, (name) => void log.push(name)) });
+    const names = Array.from({ length: 40 }, (_, i) => `p${i}`);
+    const add = (version: string) =>
+      driver.commit(commitOf(names.map((name) => ({ name: parseName(name), add: [documentOf(name, version)] }))));
+    await add("1.0.0");
+    log.length = 0;
+    expect((await add("1.1.0")).every((o) => o.status === "done")).toBe(true);
+    const syncsBefore = log.slice(0, log.lastIndexOf("link")).filter((name) => name === "fsync").length;
+    expect(log.filter((name) => name === "fsync").length).toBe(80);
+    expect(syncsBefore).toBe(40);
+  });
+
   it("leaves files, a link and nothing else, with the mode that the umask gives", async () => {
     const path = newPath();
     const driver = open(path, { mode });

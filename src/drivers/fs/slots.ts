@@ -7,7 +7,7 @@ import { readWhole } from "./files.ts";
 import { type Folder, refused, syncFolder } from "./folder.ts";
 import { oldVersionFile, versionFile } from "./layout.ts";
 import { at, type Store } from "./store.ts";
-import { all, allOrThrow, call, type Task } from "./task.ts";
+import { all, allOrThrow, call, meet, type Task } from "./task.ts";
 
 /** A change on its way through the protocol. */
 export interface Writing {
@@ -101,6 +101,8 @@ export function* linkAll(
   } finally {
     yield* discardAll(writing, temps);
   }
-  if (existing === undefined) yield* syncFolder(folder);
-  return existing;
+  if (existing !== undefined) return existing;
+  yield* meet();
+  yield* syncFolder(folder);
+  return undefined;
 }

@@ -15,11 +15,15 @@ interface Pause {
   readonly pause: true;
 }
 
+interface Meeting {
+  readonly meet: true;
+}
+
 /**
  * A protocol, written once: a generator that yields its calls. {@link runSync} and {@link runAsync} differ only in how
  * they make them, so what a crash test proves of one holds for the other.
  */
-export type Task<T> = Generator<Call | Fork | Pause, T, unknown>;
+export type Task<T> = Generator<Call | Fork | Pause | Meeting, T, unknown>;
 
 type Any = (...args: readonly unknown[]) => unknown;
 
@@ -54,6 +58,14 @@ export function* pause(): Task<void> {
   yield { pause: true };
 }
 
+/**
+ * Waits until the tasks that run side by side with this one have come to such a point too, or to their end; does nothing in
+ * a task of its own. The first sync after many writes makes a file system commit them all, and the others find it done.
+ */
+export function* meet(): Task<void> {
+  yield { meet: true };
+}
+
 export function runSync<T>(task: Task<T>, io: FsIo): T {
   let step = task.next();
   while (step.done !== true) {
@@ -86,7 +98,16 @@ export interface AsyncOptions {
   readonly width: number;
 }
 
-export async function runAsync<T>(task: Task<T>, io: FsIo, options: AsyncOptions): Promise<T> {
+const MET = Symbol("met");
+/** How many tasks wait for each other: while they do, they hold folders open. */
+const TOGETHER = 128;
+
+export function runAsync<T>(task: Task<T>, io: FsIo, options: AsyncOptions): Promise<T> {
+  return advance(task, io, options, false) as Promise<T>;
+}
+
+/** Runs a task to its end or, in company, to the next meeting, from where it is run on by the next call. */
+async function advance<T>(task: Task<T>, io: FsIo, options: AsyncOptions, inCompany: boolean): Promise<T | typeof MET> {
   let step = task.next();
   while (step.done !== true) {
     const request = step.value;
@@ -98,7 +119,8 @@ export async function runAsync<T>(task: Task<T>, io: FsIo, options: AsyncOptions
         const run = (inline ? io.sync : io.async)[request.name] as Any;
         value = inline ? run(...request.args) : await run(...request.args);
       } else if ("tasks" in request) value = await forkAsync(request.tasks, io, options);
-      else await new Promise((resolve) => setTimeout(resolve, 1));
+      else if ("pause" in request) await new Promise((resolve) => setTimeout(resolve, 1));
+      else if (inCompany) return MET;
     } catch (error) {
       step = "free" in request ? task.next() : task.throw(error);
       continue;
@@ -114,16 +136,35 @@ async function forkAsync(
   options: AsyncOptions,
 ): Promise<Settled<unknown>[]> {
   const settled: Settled<unknown>[] = [];
+  for (let start = 0; start < tasks.length; start += TOGETHER) {
+    let running = Array.from({ length: Math.min(TOGETHER, tasks.length - start) }, (_, i) => start + i);
+    while (running.length > 0) running = await runOn(tasks, running, settled, io, options);
+  }
+  return settled;
+}
+
+/** Runs each of these tasks to its end or its next meeting. @returns those that came to a meeting */
+async function runOn(
+  tasks: readonly Task<unknown>[],
+  running: readonly number[],
+  settled: Settled<unknown>[],
+  io: FsIo,
+  options: AsyncOptions,
+): Promise<number[]> {
+  const met: number[] = [];
   let next = 0;
   const worker = async () => {
-    for (let i = next++; i < tasks.length; i = next++) {
+    for (let at = next++; at < running.length; at = next++) {
+      const i = running[at] as number;
       try {
-        settled[i] = { ok: true, value: await runAsync(tasks[i] as Task<unknown>, io, options) };
+        const value = await advance(tasks[i] as Task<unknown>, io, options, true);
+        if (value === MET) met.push(i);
+        else settled[i] = { ok: true, value };
       } catch (error) {
         settled[i] = { ok: false, error };
       }
     }
   };
-  await Promise.all(Array.from({ length: Math.min(options.width, tasks.length) }, worker));
-  return settled;
+  await Promise.all(Array.from({ length: Math.min(options.width, running.length) }, worker));
+  return met.sort((a, b) => a - b);
 }

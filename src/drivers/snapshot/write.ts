@@ -1,11 +1,11 @@
 import { resolve } from "node:path";
 import type { DriverSelector, HeadState, Operation, ReadAnswer, StorageDriver, StoredDocument } from "../../driver.ts";
 import { RegistryError } from "../../errors.ts";
-import { writeWhole } from "../../layers/whole-file.ts";
 import { formatSelector, type Label, type PromptName, parseRef, type Selector } from "../../names.ts";
 import type { PromptRegistry } from "../../registry.ts";
 import { labelTarget } from "../../rules/latest.ts";
 import type { Version } from "../../semver.ts";
+import { writeWhole } from "../../whole-file.ts";
 import { formatSnapshot, type Snapshot, type SnapshotPrompt } from "./format.ts";
 
 export interface SnapshotOptions {

@@ -1,8 +1,6 @@
-import type { Cursor, Page, StorageDriver } from "../../driver.ts";
-import { isRegistryError } from "../../errors.ts";
+import type { Cursor, StorageDriver } from "../../driver.ts";
+import { feedPages, refusesCursor } from "../../feed.ts";
 import type { PromptName } from "../../names.ts";
-
-const LIMIT = 1000;
 
 /**
  * Looks at the change feed every `interval` milliseconds, without keeping the process alive. An outage is waited out: the
@@ -15,35 +13,35 @@ export function followFeed(
   changedAll: () => void,
 ): { stop(): void } {
   const controller = new AbortController();
+  const { signal } = controller;
   let cursor: Cursor | undefined;
   let timer: NodeJS.Timeout | undefined;
   let isFirst = true;
 
   async function look(): Promise<void> {
     try {
-      for (let empty = 0; ; ) {
-        const query = cursor === undefined ? { limit: LIMIT } : { limit: LIMIT, cursor };
-        const page: Page<{ readonly name: PromptName }> = await inner.changes(query, { signal: controller.signal });
-        if (controller.signal.aborted) return;
-        const started = cursor === undefined;
-        for (const { name } of page.items) changed(name);
-        empty = page.items.length === 0 ? empty + 1 : 0;
-        // An empty page need not be the end; one that leads to itself is.
-        const isEnd = page.cursor === cursor || empty >= 3;
-        cursor = page.cursor;
+      if (cursor === undefined) {
+        const now = await inner.changes({ limit: 1 }, { signal });
+        if (signal.aborted) return;
+        cursor = now.cursor;
         // Between the first answers and this first cursor nobody watched.
-        if (started && !isFirst) changedAll();
+        if (!isFirst) changedAll();
         isFirst = false;
-        if (started || isEnd) return;
+        return;
+      }
+      for await (const page of feedPages((query) => inner.changes(query, { signal }), cursor)) {
+        if (signal.aborted) return;
+        for (const name of page.names) changed(name);
+        cursor = page.cursor;
       }
     } catch (error) {
-      if (isRegistryError(error, "INVALID") || isRegistryError(error, "HISTORY_REWRITTEN")) cursor = undefined;
+      if (refusesCursor(error)) cursor = undefined;
     }
   }
 
   async function run(): Promise<void> {
     await look();
-    if (!controller.signal.aborted) schedule(interval);
+    if (!signal.aborted) schedule(interval);
   }
 
   function schedule(ms: number): void {

@@ -4,7 +4,6 @@ import type { CheckedConfig } from "../../config-schema.ts";
 import type { StorageConfig } from "../../config-storages.ts";
 import type { StorageDriver } from "../../driver.ts";
 import { RegistryError } from "../../errors.ts";
-import type { CacheOptions } from "../cache/index.ts";
 import type { Layer } from "../layer.ts";
 
 export type LayerConfig = Omit<CheckedConfig, "storage" | "author" | "policy" | "server">;
@@ -15,6 +14,8 @@ export interface Surroundings {
   readonly cwd: string;
   /** Whether a network lies between: then `retry` and `timeout` are on unless they are switched off. */
   readonly isRemote: (storage: StorageConfig) => boolean;
+  /** Whether `PROMPT_REGISTRY_TOKEN` is for it where `PROMPT_REGISTRY_TOKEN_ORIGIN` does not say which origin it is for. */
+  readonly environmentToken: (storage: StorageConfig) => boolean;
 }
 
 /** Opens the storages and puts the layers around them; when it fails, what was opened is closed again. */
@@ -35,11 +36,10 @@ export async function compose(main: StorageConfig, config: LayerConfig, around: 
 
 async function build(main: StorageConfig, config: LayerConfig, around: Surroundings): Promise<StorageDriver> {
   const { stack } = await import("../layer.ts");
-  const { cwd } = around;
   const driver = await guarded(main, config, around);
   const layers: (Layer | undefined)[] = [
     config.trace === true ? await traced() : undefined,
-    await cached(main, config, cwd),
+    await cached(main, config, around),
     config.readonly === true ? (await import("../readonly.ts")).readonly() : undefined,
     await fallingBack(config, around),
     await mirrored(config, around),
@@ -86,21 +86,32 @@ interface Times {
 async function cached(
   main: StorageConfig,
   { cache: wanted, route }: LayerConfig,
-  cwd: string,
+  around: Surroundings,
 ): Promise<Layer | undefined> {
   if (wanted === undefined || wanted === false) return undefined;
   const { cache } = await import("../cache/index.ts");
   if (wanted === true) return cache();
   const { preload: _, disk, ...rest } = wanted;
-  const others = route?.map(({ storage }) => principalOf(storage)) ?? [];
-  const principal = others.length === 0 ? principalOf(main) : JSON.stringify([principalOf(main), ...others]);
-  const options: CacheOptions = { ...rest, principal };
-  return cache(disk === undefined ? options : { ...options, disk: { ...disk, path: resolve(cwd, disk.path) } });
+  // In memory each cache wraps one storage: who asks needs to be known for what other processes find on disk.
+  if (disk === undefined) return cache(rest);
+  const principals: string[] = [];
+  for (const storage of [main, ...(route ?? []).map(({ storage }) => storage)]) {
+    principals.push(await principalOf(storage, around));
+  }
+  const principal = principals.length === 1 ? (principals[0] as string) : JSON.stringify(principals);
+  return cache({ ...rest, principal, disk: { ...disk, path: resolve(around.cwd, disk.path) } });
 }
 
 /** Who reads, as far as the storage tells people apart; the password is none of it. */
-function principalOf(storage: StorageConfig): string {
-  if (storage.backend === "http") return tokenMark(storage.token ?? process.env.PROMPT_REGISTRY_TOKEN);
+async function principalOf(storage: StorageConfig, around: Surroundings): Promise<string> {
+  if (storage.backend === "http") {
+    // The token that is sent, from wherever it comes: one that is withheld from this place says nothing of who asks there.
+    const { placeOf, tokenFor } = await import("../../drivers/http/options.ts");
+    const { url, token } = storage;
+    const environmentToken = around.environmentToken(storage);
+    const options = { url, environmentToken, ...(token === undefined ? {} : { token }) };
+    return tokenMark((await tokenFor(placeOf(url), options)).token);
+  }
   if (storage.backend !== "postgres") return "";
   if (storage.user !== undefined) return storage.user;
   try {

@@ -1,8 +1,8 @@
-import type { Cursor, Page, StorageDriver } from "../../driver.ts";
+import type { ChangeEvent, Cursor, Page, StorageDriver } from "../../driver.ts";
 import { isRegistryError, RegistryError } from "../../errors.ts";
+import { feedPages, refusesCursor } from "../../feed.ts";
 import type { PromptName } from "../../names.ts";
 
-const LIMIT = 1000;
 /** Milliseconds after which an unreachable feed vouches for nothing any more. */
 const MAX_SILENCE = 10_000;
 /** Milliseconds in which a look has to be answered. */
@@ -125,8 +125,7 @@ export class Watcher {
       this.#seen = began;
     } catch (error) {
       if (isRegistryError(error, "ABORTED")) this.stop();
-      const isLost = isRegistryError(error, "INVALID") || isRegistryError(error, "HISTORY_REWRITTEN");
-      if (isLost || this.#stopped || Date.now() - this.#seen > MAX_SILENCE) this.#forget();
+      if (refusesCursor(error) || this.#stopped || Date.now() - this.#seen > MAX_SILENCE) this.#forget();
     }
     this.#looking = false;
     const isIdle = this.#listeners.size === 0 && Date.now() - this.#needed > 60_000;
@@ -141,26 +140,21 @@ export class Watcher {
 
   async #follow(): Promise<void> {
     if (this.#cursor === undefined) {
-      this.#cursor = (await this.#page(undefined)).cursor;
+      this.#cursor = (await this.#page({ limit: 1 })).cursor;
       this.#hear(undefined);
       // Before this nobody watched: who listens looks for himself.
       this.#tell("gap");
       return;
     }
-    for (let empty = 0; empty < 3; ) {
-      const cursor: Cursor = this.#cursor as Cursor;
-      const page = await this.#page(cursor);
-      this.#cursor = page.cursor;
-      const names = page.items.map(({ name }) => name);
+    for await (const { names, cursor } of feedPages((query) => this.#page(query), this.#cursor)) {
+      this.#cursor = cursor;
       for (const name of names) this.#hear(name);
-      if (names.length > 0 && page.cursor !== undefined) this.#tell({ names, cursor: page.cursor });
-      empty = names.length === 0 ? empty + 1 : 0;
-      if (page.cursor === cursor || page.cursor === undefined) return;
+      if (names.length > 0) this.#tell({ names, cursor });
     }
   }
 
   /** One that hangs must not keep anybody believing that nothing happens. */
-  async #page(cursor: Cursor | undefined): Promise<Page<{ readonly name: PromptName }>> {
+  async #page(query: { readonly cursor?: Cursor; readonly limit: number }): Promise<Page<ChangeEvent>> {
     let timer: NodeJS.Timeout | undefined;
     const late = new Promise<never>((_, reject) => {
       timer = setTimeout(
@@ -168,7 +162,6 @@ export class Watcher {
         this.#patience,
       ).unref();
     });
-    const query = { limit: LIMIT, ...(cursor === undefined ? {} : { cursor }) };
     try {
       return await Promise.race([this.#driver.changes(query, { signal: AbortSignal.timeout(this.#patience) }), late]);
     } finally {

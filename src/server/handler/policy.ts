@@ -1,6 +1,7 @@
 import { openStored, type SealedDocument } from "../../document.ts";
 import type { Change, Commit, ReadAnswer, StorageDriver, VersionEntry } from "../../driver.ts";
 import { isRegistryError } from "../../errors.ts";
+import { around } from "../../layers/around.ts";
 import type { PromptName } from "../../names.ts";
 import { compareVersions, isPrerelease, type Version } from "../../semver.ts";
 import type { Publication, PublishPolicy } from "../types.ts";
@@ -94,22 +95,10 @@ function opened(document: { readonly name: PromptName; readonly version: Version
 /** The driver, where something is asked before each commit. */
 export function withCheck(inner: StorageDriver, check: (commit: Commit) => Promise<void>): StorageDriver {
   return {
-    kind: inner.kind,
-    location: inner.location,
-    capabilities: inner.capabilities,
-    native: inner.native,
-    peek: (ask) => inner.peek(ask),
-    read: (asks, op) => inner.read(asks, op),
-    listPrompts: (query, op) => inner.listPrompts(query, op),
-    listVersions: (name, query, op) => inner.listVersions(name, query, op),
-    history: (name, query, op) => inner.history(name, query, op),
-    changes: (query, op) => inner.changes(query, op),
+    ...around(inner),
     async commit(commit, op) {
       await check(commit);
       return inner.commit(commit, op);
     },
-    repair: (plan, op) => inner.repair(plan, op),
-    check: (op) => inner.check(op),
-    close: () => inner.close(),
   } satisfies StorageDriver;
 }

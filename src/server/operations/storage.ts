@@ -1,5 +1,6 @@
 import type { StorageDriver } from "../../driver.ts";
 import { isRegistryError } from "../../errors.ts";
+import { around, type RunCall } from "../../layers/around.ts";
 
 /** One call of a storage, when it has ended. */
 export interface StorageCall {
@@ -18,33 +19,18 @@ export interface StorageCall {
 export function counted(inner: StorageDriver, told: (call: StorageCall) => void): StorageDriver {
   const { kind: backend } = inner;
 
-  async function run<T>(operation: string, call: () => Promise<T>): Promise<T> {
+  const run: RunCall = async (operation, op, call) => {
     const started = performance.now();
     let result = "ok";
     try {
-      return await call();
+      return await call(op);
     } catch (error) {
       result = isRegistryError(error) ? error.code : "INTERNAL";
       throw error;
     } finally {
       told({ backend, operation, result, ms: performance.now() - started });
     }
-  }
+  };
 
-  return {
-    kind: inner.kind,
-    location: inner.location,
-    capabilities: inner.capabilities,
-    native: inner.native,
-    peek: (ask) => inner.peek(ask),
-    read: (asks, op) => run("read", () => inner.read(asks, op)),
-    listPrompts: (query, op) => run("listPrompts", () => inner.listPrompts(query, op)),
-    listVersions: (name, query, op) => run("listVersions", () => inner.listVersions(name, query, op)),
-    history: (name, query, op) => run("history", () => inner.history(name, query, op)),
-    changes: (query, op) => run("changes", () => inner.changes(query, op)),
-    commit: (commit, op) => run("commit", () => inner.commit(commit, op)),
-    repair: (plan, op) => run("repair", () => inner.repair(plan, op)),
-    check: (op) => run("check", () => inner.check(op)),
-    close: () => inner.close(),
-  } satisfies StorageDriver;
+  return around(inner, run);
 }

@@ -1,5 +1,5 @@
 import type { Cursor } from "../../driver.ts";
-import { isRegistryError } from "../../errors.ts";
+import { feedPages, refusesCursor } from "../../feed.ts";
 import type { PromptName } from "../../names.ts";
 import type { PromptRegistry } from "../../registry.ts";
 
@@ -21,7 +21,6 @@ export function pollOf(registry: PromptRegistry): number | undefined {
   return REQUESTS.has(registry.driver.kind) ? POLL_BY_REQUESTS : undefined;
 }
 
-const LIMIT = 1000;
 const POLL = 500;
 const POLL_WHEN_CALLED = 2000;
 const LISTEN_AGAIN = 5000;
@@ -38,6 +37,10 @@ function listenOf(registry: PromptRegistry): Listen | undefined {
  * Follows the change feed through the registry, which ends what its cache remembers of the names that come by. So a change
  * made through another server on the same storage is seen here after `poll` at the latest, and where the storage calls,
  * at once. Looks are never lost: a call only brings the next one forward.
+ *
+ * The handler's own `Watcher` is another one on purpose. That one vouches for what lies ready, so it looks often, only while
+ * somebody asks, and gives its place up when the feed is silent; this one never rests and never gives its place up, as the
+ * cache must hear of every name, outage or not.
  */
 export function watchChanges(registry: PromptRegistry, options: WatchOptions = {}): { stop(): Promise<void> } {
   const { changed, trouble } = options;
@@ -53,21 +56,18 @@ export function watchChanges(registry: PromptRegistry, options: WatchOptions = {
   let listening: Promise<void> | undefined;
 
   async function look(): Promise<void> {
-    for (let empty = 0; !controller.signal.aborted; ) {
-      const page = await registry.changes({
-        limit: LIMIT,
-        signal: controller.signal,
-        ...(cursor === undefined ? {} : { cursor }),
-      });
-      const started = cursor === undefined;
-      const isEnd = page.cursor === cursor || page.items.length === 0;
-      cursor = page.cursor;
-      if (page.items.length > 0) changed?.(page.items.map(({ name }) => name));
+    const { signal } = controller;
+    if (cursor === undefined) {
+      cursor = (await registry.changes({ limit: 1, signal })).cursor;
       // Between the last cursor and this first one nobody watched.
-      if (started && !isFirst) changed?.(undefined);
+      if (!isFirst) changed?.(undefined);
       isFirst = false;
-      empty = isEnd ? empty + 1 : 0;
-      if (started || empty >= 2) return;
+      return;
+    }
+    for await (const page of feedPages((query) => registry.changes({ ...query, signal }), cursor)) {
+      cursor = page.cursor;
+      if (page.names.length > 0) changed?.(page.names);
+      if (signal.aborted) return;
     }
   }
 
@@ -79,7 +79,7 @@ export function watchChanges(registry: PromptRegistry, options: WatchOptions = {
         trouble?.(undefined);
       } catch (error) {
         if (controller.signal.aborted) return;
-        if (isRegistryError(error, "INVALID") || isRegistryError(error, "HISTORY_REWRITTEN")) cursor = undefined;
+        if (refusesCursor(error)) cursor = undefined;
         trouble?.(error);
       }
     } while (again && !controller.signal.aborted);

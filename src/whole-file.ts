@@ -2,11 +2,15 @@ import { randomUUID } from "node:crypto";
 import { open, rename, rm } from "node:fs/promises";
 import { dirname } from "node:path";
 
-/** Puts a file in place whole or not at all, also after a power cut. */
-export async function writeWhole(path: string, text: string): Promise<void> {
+/**
+ * Puts a file in place whole or not at all, also after a power cut.
+ *
+ * @param mode of the file; default: what the process gives to files
+ */
+export async function writeWhole(path: string, text: string, mode?: number): Promise<void> {
   const temp = `${path}.${randomUUID()}.tmp`;
   try {
-    const file = await open(temp, "wx");
+    const file = await open(temp, "wx", mode);
     try {
       await file.writeFile(text);
       await file.sync();

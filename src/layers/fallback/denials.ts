@@ -1,6 +1,6 @@
-import type { Change, ReadAnswer, ReadAsk, StoredDocument } from "../driver.ts";
-import { isRegistryError, type RegistryError } from "../errors.ts";
-import type { PromptName } from "../names.ts";
+import type { Change, ReadAnswer, ReadAsk, StoredDocument } from "../../driver.ts";
+import { isRegistryError, type RegistryError } from "../../errors.ts";
+import type { PromptName } from "../../names.ts";
 
 export type Mark = { readonly answer: ReadAnswer } | { readonly error: RegistryError };
 

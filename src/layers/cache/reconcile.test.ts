@@ -1,0 +1,46 @@
+import { describe, expect, it } from "vitest";
+import type { ReadAnswer, StorageDriver } from "../../driver.ts";
+import { memory } from "../../drivers/memory.ts";
+import { PromptRegistry } from "../../registry.ts";
+import { askOf } from "../../testing/index.ts";
+import { cache } from "./index.ts";
+
+const SELECTORS = ["latest", "production", "staging", "head"] as const;
+const PAIRS = SELECTORS.flatMap((seen) =>
+  SELECTORS.filter((then) => then !== seen).map((then) => [seen, then] as const),
+);
+
+function generationOf(answers: readonly ReadAnswer[]): number | undefined {
+  const [answer] = answers;
+  return answer !== undefined && "head" in answer ? answer.head?.head.generation : undefined;
+}
+
+/** Everything of one prompt is in the cache, and then others change its head and leave every pointer that is asked for. */
+async function createLab() {
+  const store = memory();
+  const others = new PromptRegistry(store);
+  await others.storePrompt({ name: "a", version: "1.0.0", text: "text\n", labels: ["production", "staging"] });
+  const cached = cache()(Object.assign<StorageDriver, Partial<StorageDriver>>(store, { peek: () => undefined }));
+  const read = async (what: string, fresh = false) => cached.read([askOf("a", what)], { fresh });
+  for (const what of SELECTORS) await read(what);
+  const before = generationOf(await read("latest")) as number;
+  await others.setLabel("a", "elsewhere", "1.0.0");
+  return { cached, read, before };
+}
+
+describe("cache: of one prompt nobody sees a head and then an older one", () => {
+  it.each(PAIRS)("not after %s under %s, though its pointers stand where they stood", async (seen, then) => {
+    const { cached, read, before } = await createLab();
+    expect(generationOf(await read(then))).toBe(before);
+    expect(generationOf(await read(seen, true))).toBe(before + 1);
+    expect(generationOf(await read(then))).toBe(before + 1);
+    await cached.close();
+  });
+
+  it("an exact version, which comes without a head, stays as it is", async () => {
+    const { cached, read } = await createLab();
+    await read("latest", true);
+    expect(cached.peek(askOf("a", "1.0.0"))).toMatchObject({ status: "found", document: { version: "1.0.0" } });
+    await cached.close();
+  });
+});
