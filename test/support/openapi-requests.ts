@@ -123,7 +123,7 @@ function stringOf(schema: Json): fc.Arbitrary<string> {
   const pool = POOLS[schema.examples?.[0]];
   if (pool !== undefined)
     return fc.oneof({ weight: 20, arbitrary: fc.constantFrom(...pool) }, { weight: 1, arbitrary: matching(schema) });
-  if (schema.pattern?.includes("T\\d\\d") === true) {
+  if (schema.pattern?.includes("T[0-9]{2}:") === true) {
     return fc.oneof(fc.constantFrom("2026-01-01T00:00:00.000Z", "2026-01-01T00:00:00Z"), matching(schema));
   }
   if (schema.pattern !== undefined) return matching(schema);

@@ -1,9 +1,10 @@
 import { BlockList, isIP } from "node:net";
 import { RegistryError, show } from "../../errors.ts";
+import { findRoute } from "../handler/route.ts";
 import { checkTarget } from "../protocol/path.ts";
 import { StatusError } from "../protocol/problem.ts";
 
-const METHODS: ReadonlySet<string> = new Set(["GET", "HEAD", "PUT", "POST", "DELETE", "PATCH", "OPTIONS"]);
+const METHODS: ReadonlySet<string> = new Set(["GET", "HEAD", "PUT", "POST", "DELETE", "PATCH", "OPTIONS", "TRACE"]);
 /** Of these a second one could be read by one side and not by the other. */
 const ONCE: ReadonlySet<string> = new Set([
   "host",
@@ -62,6 +63,17 @@ export function targetRefusal(target: string): StatusError | undefined {
     return undefined;
   } catch (error) {
     return error instanceof StatusError ? error : refused(400, "the request target is malformed");
+  }
+}
+
+/** `TRACE` is known, and taken nowhere; no `Request` can be made of it, so no handler can say so. */
+export function methodRefusal(method: string, target: string): RegistryError | undefined {
+  if (method !== "TRACE") return undefined;
+  try {
+    findRoute(method, target.split("?", 1)[0] as string);
+    return undefined;
+  } catch (error) {
+    return error as RegistryError;
   }
 }
 

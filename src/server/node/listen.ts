@@ -5,6 +5,7 @@ import { type AddressInfo, Server as NetServer, type Socket } from "node:net";
 import { createSecureContext } from "node:tls";
 import { RegistryError, show } from "../../errors.ts";
 import type { CheckedLimits } from "../operations/limits.ts";
+import { PROBLEM_TYPE, problemOf, StatusError } from "../protocol/problem.ts";
 
 export interface TlsFiles {
   /** PEM: the certificate and what leads to its root. */
@@ -100,9 +101,30 @@ const STATUS_OF: Readonly<Record<string, number>> = {
   ERR_HTTP_REQUEST_TIMEOUT: 408,
 };
 
+const DETAILS: Readonly<Record<number, string>> = {
+  400: "the request is not HTTP/1.1 as it must be",
+  408: "the request did not arrive in time; send it again",
+  413: "the request has too much between the chunks of its body",
+  431: "the headers of the request are too large; send fewer or shorter ones",
+  501: "nothing is tunnelled here",
+};
+
+/** Told as every other error, though there is no request that it could be the answer of. */
 function refuseSocket(socket: Socket, status: number): void {
   if (socket.writable && !socket.destroyed) {
-    socket.end(`HTTP/1.1 ${status} ${STATUS_CODES[status]}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`);
+    const code = status === 408 ? "TIMEOUT" : "INVALID";
+    // What did not arrive whole was not carried out.
+    const outcome = status === 408 ? "temporary" : "final";
+    const error = new StatusError(status, code, DETAILS[status] as string, { field: "request", outcome });
+    const body = JSON.stringify(problemOf(error));
+    const head = [
+      `HTTP/1.1 ${status} ${STATUS_CODES[status]}`,
+      `Content-Type: ${PROBLEM_TYPE}`,
+      `Content-Length: ${Buffer.byteLength(body)}`,
+      "Cache-Control: no-store",
+      "Connection: close",
+    ];
+    socket.end(`${head.join("\r\n")}\r\n\r\n${body}`);
   }
   // It may go on sending, and not listen.
   setTimeout(() => socket.destroy(), 500).unref();

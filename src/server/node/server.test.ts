@@ -3,6 +3,8 @@ import { raw } from "../../../test/support/raw.ts";
 import { memory } from "../../drivers/memory.ts";
 import { isRegistryError, RegistryError } from "../../errors.ts";
 import { PromptRegistry } from "../../registry.ts";
+import { COMMON } from "../protocol/openapi.ts";
+import { problem } from "../protocol/schemas.ts";
 import type { Access, Handler, Principal, ReadyAnswer, RequestEvent } from "../types.ts";
 import { type ListenOptions, listen, type RunningServer } from "./server.ts";
 
@@ -245,6 +247,35 @@ describe("requests that are turned away", () => {
     const { server } = await start();
     const got = await raw(server.port, get("/v1", server.port, `X-Big: ${"x".repeat(20_000)}\r\n`));
     expect(got).toMatch(/^HTTP\/1\.1 431 /);
+    expect(JSON.parse(got.slice(got.indexOf("{")))).toMatchObject({ status: 431, code: "INVALID", outcome: "final" });
+  });
+
+  test.each([
+    ["a control in a header", (port: number) => get("/v1", port, "Authorization: Bearer a\u007fb\r\n"), 400],
+    [
+      "a request that ends before its headers do",
+      (port: number) => `GET /v1 HTTP/1.1\r\nHost: 127.0.0.1:${port}\r\n`,
+      408,
+    ],
+    ["a tunnel", (port: number) => `CONNECT a:22 HTTP/1.1\r\nHost: 127.0.0.1:${port}\r\n\r\n`, 501],
+  ])("what never becomes a request is refused with a problem of the document: %s", async (_, sent, status) => {
+    const { server } = await start({}, { limits: { headersTimeout: 300, requestTimeout: 300 } });
+    const got = await raw(server.port, sent(server.port), 5000);
+    expect(got).toMatch(new RegExp(`^HTTP/1\\.1 ${status} `));
+    const [head = "", body = ""] = got.split("\r\n\r\n");
+    expect(head).toMatch(/content-type: application\/problem\+json/i);
+    expect(head).toContain(`Content-Length: ${Buffer.byteLength(body)}`);
+    expect(problem.parse(JSON.parse(body))).toMatchObject({ status, outcome: status === 408 ? "temporary" : "final" });
+    expect(Object.hasOwn(COMMON, status)).toBe(true);
+  });
+
+  test("TRACE is told what the path takes", async () => {
+    const { server } = await start();
+    const got = await raw(server.port, `TRACE /v1/prompts HTTP/1.1\r\nHost: 127.0.0.1:${server.port}\r\n\r\n`);
+    expect(got).toMatch(/^HTTP\/1\.1 405 /);
+    expect(got).toMatch(/\r\nallow: GET, HEAD\r\n/i);
+    const odd = await raw(server.port, `TRACE /nowhere HTTP/1.1\r\nHost: 127.0.0.1:${server.port}\r\n\r\n`);
+    expect(odd).toMatch(/^HTTP\/1\.1 404 /);
   });
 });
 

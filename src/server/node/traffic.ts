@@ -7,10 +7,10 @@ import type { Log } from "../operations/log.ts";
 import type { Metrics, Refused } from "../operations/metrics.ts";
 import { reasonOf } from "../operations/reason.ts";
 import { givenRequestId, requestIds } from "../operations/request-id.ts";
-import { PROBLEM_TYPE, problemOf, statusOf } from "../protocol/problem.ts";
+import { PROBLEM_TYPE, problemOf, StatusError, statusOf } from "../protocol/problem.ts";
 import type { Principal, RequestEvent, RequestInfo } from "../types.ts";
 import { isSmallRest } from "./body.ts";
-import { clientAddress, headRefusal, isLoopback, targetRefusal } from "./check.ts";
+import { clientAddress, headRefusal, isLoopback, methodRefusal, targetRefusal } from "./check.ts";
 import { exchange, type Site } from "./exchange.ts";
 import { retrySeconds, unchangedHeaders, withHeaders } from "./reply.ts";
 
@@ -114,6 +114,7 @@ export function createTraffic(options: TrafficOptions): Traffic {
       ...(id === undefined ? [] : ["x-request-id", id]),
       ...["content-type", PROBLEM_TYPE, "content-length", String(Buffer.byteLength(body)), "cache-control", "no-store"],
       ...(retryAfter === undefined ? [] : ["retry-after", retrySeconds(retryAfter)]),
+      ...(error instanceof StatusError ? Object.entries(error.headers).flat() : []),
       ...secureFlat,
       // What follows on this connection may be the rest of what was refused.
       ...(goesOn ? [] : ["connection", "close"]),
@@ -226,7 +227,8 @@ export function createTraffic(options: TrafficOptions): Traffic {
 
   function work(arrival: Arrival): void {
     const { request, response } = arrival;
-    const odd = targetRefusal(arrival.info.target);
+    const { target } = arrival.info;
+    const odd = targetRefusal(target) ?? methodRefusal(request.method as string, target);
     if (odd !== undefined) {
       turnAway(arrival, "malformed", odd);
       return;

@@ -4,14 +4,14 @@ import { health, problem } from "./schemas.ts";
 
 type Json = Readonly<Record<string, unknown>>;
 
-/** What path parameters look like; the patterns are those of the schemas. */
+/** What path parameters look like. `[0-9]`, as `\d` is more than ASCII to many a program that reads this document. */
 const PATH_PARAMETERS: Readonly<Record<string, Json>> = {
   name: {
     description:
       "The prompt's name, whose segments stand in the path as they are, joined by /. Never percent-encoded: an encoded slash is refused",
     schema: { type: "string", pattern: "^[a-z0-9]([a-z0-9._-]{0,62}[a-z0-9])?$", examples: ["triage"] },
   },
-  version: { schema: { type: "string", pattern: "^(0|[1-9]\\d{0,5})\\.(0|[1-9]\\d{0,5})\\.(0|[1-9]\\d{0,5})$" } },
+  version: { schema: { type: "string", pattern: "^(0|[1-9][0-9]{0,5})\\.(0|[1-9][0-9]{0,5})\\.(0|[1-9][0-9]{0,5})$" } },
   label: { schema: { type: "string", pattern: "^[a-z]([a-z0-9-]{0,61}[a-z0-9])?$" } },
 };
 
@@ -25,6 +25,7 @@ export const COMMON: Readonly<Record<number, string>> = {
   403: "The credentials do not allow it",
   404: "Not there, or not to be seen with these credentials",
   405: "The path takes other methods; see Allow",
+  408: "The request did not arrive in time",
   409: "Taken, changed by somebody else, or still needed",
   410: "It was removed",
   412: "A precondition does not hold",
@@ -34,7 +35,9 @@ export const COMMON: Readonly<Record<number, string>> = {
   422: "This storage does not support it",
   428: "A precondition is missing",
   429: "Too many requests; see Retry-After",
+  431: "The headers are too large",
   500: "An error of the server, or damaged bytes",
+  501: "No such transfer coding here",
   503: "Not available now; see Retry-After",
   504: "Took too long",
   507: "No space left",

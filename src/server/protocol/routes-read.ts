@@ -12,7 +12,8 @@ const A_DOCUMENT = {
   replies: {
     200: {
       description: "The document",
-      content: [markdown, json(z.looseObject({ name: s.name, version: s.version }))],
+      // Some programs hold all JSON to what is named first, whatever its type.
+      content: [json(z.looseObject({ name: s.name, version: s.version })), markdown],
     },
     304: unchanged,
   },

@@ -39,7 +39,7 @@ export const version = typed<Version>(
   z
     .string()
     .max(64)
-    .regex(/^(?:0|[1-9]\d*)\.(?:0|[1-9]\d*)\.(?:0|[1-9]\d*)(?:-[0-9a-z-]+(?:\.[0-9a-z-]+)*)?$/)
+    .regex(/^(?:0|[1-9][0-9]*)\.(?:0|[1-9][0-9]*)\.(?:0|[1-9][0-9]*)(?:-[0-9a-z-]+(?:\.[0-9a-z-]+)*)?$/)
     .refine(isVersion, "is not an exact version")
     .meta({ examples: ["1.2.0"] }),
 );
@@ -52,7 +52,7 @@ export const label = typed<Label>(
     .meta({ examples: ["production"] }),
 );
 export const digest = z.string().regex(/^sha256:[0-9a-f]{64}$/);
-export const timestamp = z.string().regex(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,9})?Z$/);
+export const timestamp = z.string().regex(/^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]{1,9})?Z$/);
 const note = (max: number) =>
   z
     .string()
