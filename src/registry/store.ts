@@ -78,7 +78,8 @@ export async function storeMany(
   const [cause] = items.map((item) => item.error);
   // One failure of the storage that kept everything from being stored is no matter of the single requests.
   if (cause !== undefined && causes.has(cause) && items.every((item) => item.error === cause)) throw cause;
-  return items.map((item) => resultOf(item, groups));
+  const outcomes = new Map(groups.map((group) => [group.name, group.outcome]));
+  return items.map((item) => resultOf(item, outcomes.get(item.name)));
 }
 
 /** Ends a group: what is not done in it yet has failed. An outcome that was never found out stays unknown. */
@@ -104,11 +105,10 @@ function groupByName(items: readonly Item[]): Group[] {
   return [...groups.values()];
 }
 
-function resultOf(item: Item, groups: readonly Group[]): StoreResult | StoreFailure {
+function resultOf(item: Item, outcome: Group["outcome"]): StoreResult | StoreFailure {
   const { name, version } = item;
   const error = item.error ?? item.twin?.error;
   if (error !== undefined) return { name, status: "failed", error };
-  const outcome = groups.find((g) => g.name === name)?.outcome;
   const head = outcome?.head;
   const warnings = [...(outcome?.warnings ?? []), ...(item.warnings ?? [])];
   return {

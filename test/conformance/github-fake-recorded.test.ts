@@ -56,7 +56,7 @@ describe("what the real GitHub answered", () => {
   /** Through what every call of the driver goes through. */
   async function send(
     exchange: Recorded,
-    more: { readonly accept?: readonly number[]; readonly bytes?: boolean } = {},
+    more: { readonly accept?: readonly number[]; readonly maxBytes?: number } = {},
   ) {
     current = exchange;
     const kit = await createClient(resolveOptions({ owner: "o", repo: "r", token: "t", baseUrl }));
@@ -83,7 +83,7 @@ describe("what the real GitHub answered", () => {
   it("a repository tells its default branch, and a file comes raw", async () => {
     const { data } = await send(of("get", /hello-world$/));
     expect(data).toMatchObject({ default_branch: "master", full_name: "octokit-fixture-org/hello-world" });
-    const raw = await send(of("get", /README\.md$/), { bytes: true });
+    const raw = await send(of("get", /README\.md$/), { maxBytes: 1000 });
     const text = typeof raw.data === "string" ? raw.data : Buffer.from(raw.data as ArrayBuffer).toString();
     expect(text).toBe("# hello-world");
     expect((await send(of("put", /test\.txt$/))).data).toMatchObject({ commit: { sha: expect.any(String) } });
