@@ -7,6 +7,7 @@ import { parseVersion } from "../../src/semver.ts";
 import { type ClientEvent, checkLinearizable, fault, runHistory } from "../../src/testing/index.ts";
 import { COMPOSED, composed } from "../support/composed.ts";
 import { temporaryFolder } from "../support/fs-suite.ts";
+import { HISTORY_CALLS } from "../support/sizes.ts";
 import { racyDrivers } from "./mutants/linearizability.ts";
 
 const HISTORIES = 20;
@@ -145,7 +146,7 @@ describe(`${HISTORIES} histories of ${CLIENTS} clients are linearizable`, () => 
       const path = folder();
       const modes = seed % 2 === 0 ? (["embedded", "embedded"] as const) : (["embedded", "server"] as const);
       const handles = modes.map((mode) => fs({ path, mode }));
-      const { verdict } = await check(handles, seed, CLIENTS, OPS);
+      const { verdict } = await check(handles, seed, CLIENTS, HISTORY_CALLS);
       expect(verdict.message, `seed ${seed}, ${modes.join(" and ")}`).toBeUndefined();
       for (const handle of handles) await handle.close();
     }

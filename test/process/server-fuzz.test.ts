@@ -12,7 +12,8 @@ import { PromptRegistry } from "../../src/registry.ts";
 import { openAccess } from "../../src/server/handler.ts";
 import { serve } from "../../src/server/node/serve.ts";
 import { openapi } from "../../src/server/protocol/openapi.ts";
-import { type FuzzRequest, filledIn, type Json, requestsOf, runsFrom, targetOf } from "../support/openapi-requests.ts";
+import { type FuzzRequest, filledIn, type Json, requestsOf, targetOf } from "../support/openapi-requests.ts";
+import { runsFrom } from "../support/sizes.ts";
 
 // Requests to all stores together. The same ones each time, unless more are asked for.
 const REQUESTS = runsFrom("PROMPT_REGISTRY_FUZZ_RUNS", 3200);

@@ -5,6 +5,7 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { checkLinearizable, runHistory } from "../../src/testing/linearizability/index.ts";
 import { COMPOSED, composed } from "../support/composed.ts";
 import { type PostgresServer, postgresProblem, startPostgres } from "../support/postgres.ts";
+import { HISTORY_CALLS } from "../support/sizes.ts";
 import { skipSuite } from "../support/skip.ts";
 import { type Backend, openBackend } from "./sql-worker.ts";
 
@@ -30,12 +31,12 @@ if (problem === undefined) {
   });
 } else skipSuite("linearizability (postgres)", problem);
 
-describe.each(backends)("$title: 8 clients on two handles, 500 calls each", ({ make }) => {
+describe.each(backends)(`$title: 8 clients on two handles, ${HISTORY_CALLS} calls each`, ({ make }) => {
   test.each(Array.from({ length: HISTORIES }, (_, i) => i + 1))(
     "history %i is linearizable per prompt",
     async (seed) => {
       const handles = [await openBackend(make()), await openBackend(make())];
-      const history = await runHistory({ handles, clients: 8, ops: 500, seed });
+      const history = await runHistory({ handles, clients: 8, ops: HISTORY_CALLS, seed });
       const verdict = checkLinearizable(history, { together: true });
       expect(verdict.ok, verdict.message).toBe(true);
       await Promise.all(handles.map((handle) => handle.close()));
@@ -51,7 +52,7 @@ if (problem === undefined) {
       const driver = composed(
         await openBackend({ postgres: { url: (server as PostgresServer).url, pool: { max: 8 } } }),
       );
-      const history = await runHistory({ handles: [driver], clients: 8, ops: 500, seed, prefix: "composed" });
+      const history = await runHistory({ handles: [driver], clients: 8, ops: HISTORY_CALLS, seed, prefix: "composed" });
       const verdict = checkLinearizable(history, { together: true });
       expect(verdict.ok, verdict.message).toBe(true);
       await driver.close();

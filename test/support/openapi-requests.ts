@@ -297,8 +297,3 @@ export function targetOf({ path, query }: FuzzRequest, said: readonly string[]):
   const target = `${path}${parts.length === 0 ? "" : `?${parts.join("&")}`}`;
   return PRINTABLE.test(target) ? target : encodeURI(target.replace(/[\ud800-\udfff]/g, "?")).replaceAll("%25", "%");
 }
-
-export function runsFrom(variable: string, otherwise: number): number {
-  const given = Number(process.env[variable] ?? "");
-  return Number.isInteger(given) && given > 0 ? given : otherwise;
-}
