@@ -24,15 +24,15 @@ export function openHost(): Host {
     controller.abort(new Interruption(signal, code));
   };
   const onError = (error: NodeJS.ErrnoException) => {
-    if (CLOSED_PIPE.has(error.code)) {
-      // `| head` has seen enough: a reader stops, quietly.
-      gone = true;
-      controller.abort(new Interruption("EPIPE", 0));
-      return;
+    // `| head` has seen enough: a reader stops, quietly.
+    if (!CLOSED_PIPE.has(error.code)) {
+      if (failure === undefined) stderr.write(`prompt-registry: error: can't write the result: ${error.message}\n`);
+      failure ??= error.message;
+      process.exitCode = CANNOT_WRITE;
     }
-    if (failure === undefined) stderr.write(`prompt-registry: error: can't write the result: ${error.message}\n`);
-    failure = error.message;
-    process.exitCode = CANNOT_WRITE;
+    // Nothing is written behind a gap either; `settle` makes the exit code of that.
+    gone = true;
+    controller.abort(new Interruption("EPIPE", 0));
   };
   const stdout = new Sink(1, () => process.stdout, onError);
   const stderr = new Sink(
@@ -74,22 +74,29 @@ export function openHost(): Host {
   };
 }
 
+/** Bytes that any pipe or socket takes before anybody reads: the buffer of a local socket on macOS is no larger. */
+const ROOM = 8192;
+
 /**
- * stdout or stderr. Files and pipes are written to at once, as Node does it too, but without its stream: to load and make
- * one takes longer than to read a prompt. Terminals, Windows, and a pipe that somebody made non-blocking get the stream.
+ * stdout or stderr. Files, and pipes as long as there surely is room in them, are written to without Node's stream: to load and
+ * make one takes longer than to read a prompt. The stream never waits for a reader; a write would, and with it a server whose
+ * log nobody reads, and every signal. Terminals, Windows, and a pipe that somebody made non-blocking get the stream.
  */
 class Sink implements Output {
   readonly #fd: number;
   readonly #open: () => NodeJS.WriteStream;
   readonly #onError: (error: NodeJS.ErrnoException) => void;
   #direct: boolean;
+  /** Bytes that may still be written directly. */
+  #room: number;
   #opened: NodeJS.WriteStream | undefined;
 
   constructor(fd: number, open: () => NodeJS.WriteStream, onError: (error: NodeJS.ErrnoException) => void) {
     this.#fd = fd;
     this.#open = open;
     this.#onError = onError;
-    this.#direct = isPlain(fd);
+    this.#room = roomOf(fd);
+    this.#direct = this.#room > 0;
   }
 
   get #stream(): NodeJS.WriteStream {
@@ -108,6 +115,11 @@ class Sink implements Output {
   write(chunk: string): boolean {
     if (!this.#direct) return this.#stream.write(chunk);
     const bytes = Buffer.from(chunk);
+    if (bytes.length > this.#room) {
+      this.#direct = false;
+      return this.#stream.write(bytes);
+    }
+    this.#room -= bytes.length;
     for (let at = 0; at < bytes.length; ) {
       try {
         at += writeSync(this.#fd, bytes, at);
@@ -134,12 +146,13 @@ class Sink implements Output {
   }
 }
 
-function isPlain(fd: number): boolean {
-  if (process.platform === "win32") return false;
+function roomOf(fd: number): number {
+  if (process.platform === "win32") return 0;
   try {
     const stats = fstatSync(fd);
-    return stats.isFile() || stats.isFIFO() || stats.isSocket();
+    if (stats.isFile()) return Number.POSITIVE_INFINITY;
+    return stats.isFIFO() || stats.isSocket() ? ROOM : 0;
   } catch {
-    return false;
+    return 0;
   }
 }

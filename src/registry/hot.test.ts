@@ -1,4 +1,4 @@
-import { expect, it } from "vitest";
+import { expect, it, vi } from "vitest";
 import { memory } from "../drivers/memory.ts";
 import { PromptRegistry } from "../registry.ts";
 
@@ -39,4 +39,25 @@ it("nothing is given once the storage was closed, by the registry or by somebody
   await registry.driver.close();
   expect(registry.peekPrompt("a")).toBeUndefined();
   await expect(registry.getPrompt("a@1.0.0")).rejects.toMatchObject({ code: "ABORTED" });
+});
+
+it("a lease to which a layer gave an age ends with it, though nothing changed", async () => {
+  const inner = memory();
+  const registry = new PromptRegistry({
+    ...inner,
+    peek(ask) {
+      const answer = inner.peek(ask);
+      return answer?.lease && { ...answer, lease: { ...answer.lease, until: Date.now() + 1000 } };
+    },
+  });
+  await registry.storePrompt({ name: "a", version: "1.0.0", text: "a 1" });
+  vi.useFakeTimers();
+  try {
+    const first = registry.peekPrompt("a");
+    for (let i = 0; i < 3; i++) expect(registry.peekPrompt("a")).toBe(first);
+    vi.setSystemTime(Date.now() + 2000);
+    expect(registry.peekPrompt("a")).not.toBe(first);
+  } finally {
+    vi.useRealTimers();
+  }
 });

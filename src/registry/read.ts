@@ -68,7 +68,7 @@ export class Reader {
     }
     const known = this.#remembered.get(selector) ?? this.#remember(selector);
     if (holds(known.lease)) {
-      if (known.prompt !== undefined) this.#hold(selector, known.prompt, known.lease.store);
+      if (known.prompt !== undefined) this.#hold(selector, known.prompt, known.lease);
       return known.prompt;
     }
     const { ref } = known;
@@ -97,8 +97,9 @@ export class Reader {
   }
 
   /** Puts what holds now at hand, if there is a way to know that everything still does. */
-  #hold(selector: string, prompt: Prompt, store: Lease["store"]): void {
-    if (store === undefined) return;
+  #hold(selector: string, prompt: Prompt, { store, until }: Lease): void {
+    // A layer that gave it an age of its own may have kept the rest of it.
+    if (store === undefined || until !== Number.POSITIVE_INFINITY) return;
     this.#store ??= store;
     // Of several stores behind one driver, the first.
     if (store !== this.#store) return;

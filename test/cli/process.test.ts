@@ -121,6 +121,23 @@ test.runIf(existsSync("/dev/full"))("a result that can't be written is an error"
   expect(ran.err).toContain("prompt-registry: error: can't write the result");
 });
 
+test("a reader that does not read keeps nobody from ending the command", async () => {
+  run(["push", "big", "-"], { input: "line\n".repeat(200_000) });
+  const child = spawn(process.execPath, [bin, "get", "big"], {
+    cwd: folder,
+    env,
+    stdio: ["ignore", "pipe", "inherit"],
+  });
+  const ended = new Promise<unknown[]>((resolve) => child.once("exit", (...how) => resolve(how)));
+  // It has begun to write; from here on nothing is read.
+  await new Promise((resolve) => child.stdout.once("readable", resolve));
+  const asking = setInterval(() => child.kill("SIGTERM"), 200);
+  const late = setTimeout(() => child.kill("SIGKILL"), 15_000);
+  expect(await ended).toEqual([143, null]);
+  clearInterval(asking);
+  clearTimeout(late);
+});
+
 test("SIGINT ends an import with 130; the same command ends it", async () => {
   mkdirSync(join(folder, "in"));
   for (let i = 0; i < 600; i++) writeFileSync(join(folder, "in", `p${i}.md`), `text ${i}`);

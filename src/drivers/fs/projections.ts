@@ -10,7 +10,7 @@ import { errno, isErrno } from "./failure.ts";
 import type { Folder } from "./folder.ts";
 import { loadEntries } from "./generations.ts";
 import { highest } from "./highest.ts";
-import { HEAD_FILE, LATEST_FILE, labelFile, linkTarget, tempFile, versionFile } from "./layout.ts";
+import { HEAD_FILE, HEADS_DIR, LATEST_FILE, labelFile, linkTarget, tempFile, versionFile } from "./layout.ts";
 import { scanOf } from "./scan.ts";
 import { loadState, type PromptState, readProjection } from "./state.ts";
 import type { Store } from "./store.ts";
@@ -59,11 +59,13 @@ export function* showAdded(
 ): Task<HeadState | undefined> {
   const ours = highest(versions);
   if (ours === undefined) return undefined;
-  // Every head shows itself in this file. Where it was lost, the look after the swap finds the generations.
+  // Every head shows itself in this file. Where it was lost, or whoever wrote the first head did not come to it, the look
+  // after the swap finds the generations; or, without a swap, a look for them.
   if ((yield* call("lstat", `${folder.at}/${HEAD_FILE}`)) === undefined) {
     const shown = fresh ? "none" : yield* quickTarget(folder);
-    if (shown !== "none" && shown !== "other" && highest([shown, ours]) === shown) return undefined;
-    if (shown !== "other") {
+    if (shown !== "none" && shown !== "other" && highest([shown, ours]) === shown) {
+      if ((yield* call("lstat", `${folder.at}/${HEADS_DIR}`)) === undefined) return undefined;
+    } else if (shown !== "other") {
       yield* showLink(store, folder, LATEST_FILE, versionFile(ours));
       const scan = scanOf(yield* call("readdir", folder.at));
       const latest = highest(scan.versions.keys());

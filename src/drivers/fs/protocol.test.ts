@@ -14,7 +14,7 @@ import { describe, expect, it } from "vitest";
 import type { Outcome, StorageDriver } from "../../driver.ts";
 import { parseName } from "../../names.ts";
 import { parseVersion } from "../../semver.ts";
-import { commitOf, documentOf } from "../../testing/builders.ts";
+import { commitOf, documentOf, headOf } from "../../testing/builders.ts";
 import { nodeIo, watched } from "./io.ts";
 import { bench, counting, drop, settle, tree } from "./support.test.ts";
 
@@ -152,6 +152,22 @@ describe("latest.md", () => {
     await put(other, "a", "1.0.0");
     expect(await put(open(path, { io }), "a", "2.0.0")).toMatchObject({ status: "done" });
     expect(readlinkSync(join(path, "prompts/a/latest.md"))).toBe("v3.0.0.md");
+  });
+
+  it("is mended by the next version, though a lower one, where who wrote the first head did not come to it", async () => {
+    const path = newPath();
+    const name = parseName("a");
+    await put(open(path), "a", "1.0.0", "2.0.0");
+    const io = watched(nodeIo, (call) => {
+      if (call === "symlink") throw Object.assign(new Error("no"), { code: "EIO" });
+    });
+    const next = headOf({ yanked: { "2.0.0": { at: "2026-01-01T00:00:00.000Z" } } });
+    const head = { expect: null, next, entries: [] };
+    const [yanked] = await open(path, { io }).commit(commitOf({ name, head }));
+    expect(yanked).toEqual({ status: "done", warnings: ["pointerPending"] });
+    expect(readlinkSync(join(path, "prompts/a/latest.md"))).toBe("v2.0.0.md");
+    expect(await put(open(path), "a", "1.1.0")).toMatchObject({ status: "done", head: { latest: "1.1.0" } });
+    expect(readlinkSync(join(path, "prompts/a/latest.md"))).toBe("v1.1.0.md");
   });
 
   it("that can't be written leaves the store done, with a warning", async () => {

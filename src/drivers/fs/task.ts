@@ -60,7 +60,7 @@ export function* pause(): Task<void> {
 
 /**
  * Waits until the tasks that run side by side with this one have come to such a point too, or to their end; does nothing in
- * a task of its own. The first sync after many writes makes a file system commit them all, and the others find it done.
+ * a task of its own, or where too many wait. The first sync after many writes makes a file system commit them all, and the others find it done.
  */
 export function* meet(): Task<void> {
   yield { meet: true };
@@ -101,6 +101,9 @@ export interface AsyncOptions {
 const MET = Symbol("met");
 /** How many tasks wait for each other: while they do, they hold folders open. */
 const TOGETHER = 128;
+/** How many wait in this process. More go on without a meeting: a process may often have no more than 1024 files open. */
+const MOST_WAITING = 512;
+let waiting = 0;
 
 export function runAsync<T>(task: Task<T>, io: FsIo, options: AsyncOptions): Promise<T> {
   return advance(task, io, options, false) as Promise<T>;
@@ -120,7 +123,10 @@ async function advance<T>(task: Task<T>, io: FsIo, options: AsyncOptions, inComp
         value = inline ? run(...request.args) : await run(...request.args);
       } else if ("tasks" in request) value = await forkAsync(request.tasks, io, options);
       else if ("pause" in request) await new Promise((resolve) => setTimeout(resolve, 1));
-      else if (inCompany) return MET;
+      else if (inCompany && waiting < MOST_WAITING) {
+        waiting++;
+        return MET;
+      }
     } catch (error) {
       step = "free" in request ? task.next() : task.throw(error);
       continue;
@@ -138,15 +144,23 @@ async function forkAsync(
   const settled: Settled<unknown>[] = [];
   for (let start = 0; start < tasks.length; start += TOGETHER) {
     let running = Array.from({ length: Math.min(TOGETHER, tasks.length - start) }, (_, i) => start + i);
-    while (running.length > 0) running = await runOn(tasks, running, settled, io, options);
+    for (let met = false; running.length > 0; met = true) {
+      running = await runOn(tasks, running, met, settled, io, options);
+    }
   }
   return settled;
 }
 
-/** Runs each of these tasks to its end or its next meeting. @returns those that came to a meeting */
+/**
+ * Runs each of these tasks to its end or its next meeting.
+ *
+ * @param waited whether they come from a meeting
+ * @returns those that came to a meeting
+ */
 async function runOn(
   tasks: readonly Task<unknown>[],
   running: readonly number[],
+  waited: boolean,
   settled: Settled<unknown>[],
   io: FsIo,
   options: AsyncOptions,
@@ -156,6 +170,7 @@ async function runOn(
   const worker = async () => {
     for (let at = next++; at < running.length; at = next++) {
       const i = running[at] as number;
+      if (waited) waiting--;
       try {
         const value = await advance(tasks[i] as Task<unknown>, io, options, true);
         if (value === MET) met.push(i);

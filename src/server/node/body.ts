@@ -1,6 +1,7 @@
 import type { IncomingMessage } from "node:http";
 import { RegistryError } from "../../errors.ts";
 import { StatusError } from "../protocol/problem.ts";
+import { isCutOff } from "./given-up.ts";
 
 export interface BudgetOptions {
   /** Bytes of all that are in memory now. */
@@ -54,7 +55,7 @@ export class ByteBudget {
     };
     return {
       take: (bytes) => {
-        if (this.#used + bytes > this.#most || held.bytes + bytes > this.#share) return false;
+        if (!isOpen || this.#used + bytes > this.#most || held.bytes + bytes > this.#share) return false;
         this.#used += bytes;
         held.bytes += bytes;
         mine += bytes;
@@ -89,6 +90,10 @@ export interface Body {
 export function tooLarge(limit: number): StatusError {
   const detail = `the body is larger than ${limit} bytes; send less at a time`;
   return new StatusError(413, "INVALID", detail, { field: "body" });
+}
+
+function tooLate(): RegistryError {
+  return new RegistryError("ABORTED", "the request was given up before it was complete");
 }
 
 /** The length that was announced, where one was. */
@@ -175,6 +180,7 @@ export function bodyOf(request: IncomingMessage, options: BodyOptions): Body {
         request.on("end", async () => {
           clearTimeout(patience);
           if (over) return;
+          if (isCutOff(request)) return fail(tooLate());
           room.arrived();
           if (isLate && !(await arrived())) return busy("overloaded");
           if (over) return;
@@ -200,5 +206,14 @@ export function bodyOf(request: IncomingMessage, options: BodyOptions): Body {
     },
     { highWaterMark: 0 },
   );
-  return { stream, refused: () => refused, release: () => room.close() };
+  const release = () => {
+    // Whoever still wants it was answered already. What is left flows by: what follows on the connection stands behind it.
+    if (!over) {
+      over = true;
+      clearTimeout(patience);
+      controller.error(new RegistryError("ABORTED", "the request was answered before its body was read"));
+    }
+    room.close();
+  };
+  return { stream, refused: () => refused, release };
 }

@@ -1,11 +1,18 @@
 import { readFileSync } from "node:fs";
-import { createServer as createHttp, type Server as HttpServer, type RequestListener, STATUS_CODES } from "node:http";
+import {
+  createServer as createHttp,
+  type Server as HttpServer,
+  type RequestListener,
+  type ServerResponse,
+  STATUS_CODES,
+} from "node:http";
 import { createServer as createHttps, type Server as HttpsServer } from "node:https";
 import { type AddressInfo, Server as NetServer, type Socket } from "node:net";
 import { createSecureContext } from "node:tls";
 import { RegistryError, show } from "../../errors.ts";
 import type { CheckedLimits } from "../operations/limits.ts";
 import { PROBLEM_TYPE, problemOf, StatusError } from "../protocol/problem.ts";
+import { giveUp } from "./given-up.ts";
 
 export interface TlsFiles {
   /** PEM: the certificate and what leads to its root. */
@@ -72,14 +79,20 @@ export function createListener(
   server.maxRequestsPerSocket = 0;
   // For a socket on which nothing moves at all, whatever it is in the middle of.
   server.timeout = limits.answerTimeout + limits.writeTimeout;
-  server.on("clientError", (error: NodeJS.ErrnoException, socket) => {
-    const status = STATUS_OF[error.code ?? ""] ?? 400;
+  const refuse = (socket: Socket, status: number) => {
+    // Whatever else comes there is an error again.
+    if (!giveUp(socket)) return;
     told.broken(status);
-    refuseSocket(socket as Socket, status);
+    refuseSocket(socket, status);
+  };
+  server.on("clientError", ({ code = "" }: NodeJS.ErrnoException, socket) => {
+    // A connection that broke sent nothing wrong.
+    if (/^(?:HPE|ERR_HTTP)_/.test(code)) refuse(socket as Socket, STATUS_OF[code] ?? 400);
+    else socket.destroy();
   });
   server.on("drop", () => told.broken(503));
   // Nothing here is upgraded or tunnelled.
-  server.on("connect", (_, socket) => refuseSocket(socket as Socket, 501));
+  server.on("connect", (_, socket) => refuse(socket as Socket, 501));
   server.on("tlsClientError", (_, socket: Socket) => socket.destroy());
   // Idle connections make room before new ones are dropped.
   server.on("connection", () => {
@@ -109,25 +122,46 @@ const DETAILS: Readonly<Record<number, string>> = {
   501: "nothing is tunnelled here",
 };
 
-/** Told as every other error, though there is no request that it could be the answer of. */
+/** Its answer under way, as Node itself looks at it before it tells of such an error; others may wait behind that one. */
+interface Answering {
+  readonly _httpMessage?: ServerResponse | null;
+}
+
+/**
+ * Tells of what could not be read where its answer belongs: after those of the requests before it. Anywhere else it would be
+ * taken for the answer of one that is carried out.
+ */
 function refuseSocket(socket: Socket, status: number): void {
-  if (socket.writable && !socket.destroyed) {
-    const code = status === 408 ? "TIMEOUT" : "INVALID";
-    // What did not arrive whole was not carried out.
-    const outcome = status === 408 ? "temporary" : "final";
-    const error = new StatusError(status, code, DETAILS[status] as string, { field: "request", outcome });
-    const body = JSON.stringify(problemOf(error));
-    const head = [
-      `HTTP/1.1 ${status} ${STATUS_CODES[status]}`,
-      `Content-Type: ${PROBLEM_TYPE}`,
-      `Content-Length: ${Buffer.byteLength(body)}`,
-      "Cache-Control: no-store",
-      "Connection: close",
-    ];
-    socket.end(`${head.join("\r\n")}\r\n\r\n${body}`);
+  const answer = (socket as Answering)._httpMessage ?? undefined;
+  if (answer?.req.complete === true) {
+    answer.once("close", () => refuseSocket(socket, status));
+    return;
   }
+  // The rest of its own body is what is broken. It can't be told any more where the answer has begun.
+  if (answer?.headersSent === true) {
+    socket.destroy();
+    return;
+  }
+  if (socket.writable && !socket.destroyed) socket.end(refusalOf(status));
   // It may go on sending, and not listen.
   setTimeout(() => socket.destroy(), 500).unref();
+}
+
+/** As every other error, though there is no request that it could be the answer of. */
+function refusalOf(status: number): string {
+  const code = status === 408 ? "TIMEOUT" : "INVALID";
+  // What did not arrive whole was not carried out.
+  const outcome = status === 408 ? "temporary" : "final";
+  const error = new StatusError(status, code, DETAILS[status] as string, { field: "request", outcome });
+  const body = JSON.stringify(problemOf(error));
+  const head = [
+    `HTTP/1.1 ${status} ${STATUS_CODES[status]}`,
+    `Content-Type: ${PROBLEM_TYPE}`,
+    `Content-Length: ${Buffer.byteLength(body)}`,
+    "Cache-Control: no-store",
+    "Connection: close",
+  ];
+  return `${head.join("\r\n")}\r\n\r\n${body}`;
 }
 
 /** @throws RegistryError CONFIG */

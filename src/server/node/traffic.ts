@@ -9,9 +9,10 @@ import { reasonOf } from "../operations/reason.ts";
 import { givenRequestId, requestIds } from "../operations/request-id.ts";
 import { PROBLEM_TYPE, problemOf, StatusError, statusOf } from "../protocol/problem.ts";
 import type { Principal, RequestEvent, RequestInfo } from "../types.ts";
-import { isSmallRest } from "./body.ts";
+import { hasBody, isSmallRest } from "./body.ts";
 import { clientAddress, headRefusal, isLoopback, methodRefusal, targetRefusal } from "./check.ts";
 import { exchange, type Site } from "./exchange.ts";
+import { isGivenUp, noteBody } from "./given-up.ts";
 import { retrySeconds, unchangedHeaders, withHeaders } from "./reply.ts";
 
 export interface TrafficOptions {
@@ -150,8 +151,10 @@ export function createTraffic(options: TrafficOptions): Traffic {
   }
 
   function onRequest(request: IncomingMessage, response: ServerResponse): void {
-    if (poisoned.has(request.socket)) {
-      response.destroy();
+    const { socket } = request;
+    if (poisoned.has(socket) || isGivenUp(socket)) {
+      // Where the client is being told why, its connection ends after that.
+      if (!socket.writableEnded || poisoned.has(socket)) response.destroy();
       return;
     }
     const given = request.headers["x-request-id"];
@@ -233,6 +236,7 @@ export function createTraffic(options: TrafficOptions): Traffic {
       turnAway(arrival, "malformed", odd);
       return;
     }
+    if (hasBody(request)) noteBody(request);
     // A caller who uses one id for two requests at once gets one of ours for the second.
     const requestId = pending.has(arrival.info.requestId) ? nextId() : arrival.info.requestId;
     const info = { ...arrival.info, requestId };
