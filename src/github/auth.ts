@@ -1,7 +1,7 @@
 import type { CredentialOptions } from "../credentials/index.ts";
 import { RegistryError } from "../errors.ts";
 import type { GithubAppOptions } from "./app.ts";
-import { type GithubHost, hostOfApi } from "./host.ts";
+import { type GithubHost, hostOfApi, isLocal } from "./host.ts";
 
 export type { GithubAppOptions } from "./app.ts";
 
@@ -36,24 +36,26 @@ export interface GithubAuth {
 
 type Env = Readonly<Record<string, string | undefined>>;
 
+const PUBLIC = ["GITHUB_TOKEN", "GH_TOKEN"] as const;
+const ENTERPRISE = ["GH_ENTERPRISE_TOKEN", "GITHUB_ENTERPRISE_TOKEN"] as const;
+
 /**
  * Variables that may hold a token for a host; the first that is set counts. `GITHUB_TOKEN` and `GH_TOKEN` are for github.com,
- * for a host below ghe.com, for this machine, and for the one that `GITHUB_API_URL` (which Actions set) or `GH_HOST` names: a
- * configuration that names another server does not get them sent there. As `gh` does it
- * (https://cli.github.com/manual/gh_help_environment).
+ * for a host below ghe.com and for this machine. Another host gets a token of the environment only where the environment names
+ * it too, by `GH_HOST` or `GITHUB_API_URL` (which Actions set), first that of an Enterprise: a configuration that names a server
+ * does not get any secret sent there. The names are those of `gh` (https://cli.github.com/manual/gh_help_environment).
  */
-export function tokenVariables({ service }: GithubHost, env: Env = process.env): readonly string[] {
+export function tokenVariables({ service, web }: GithubHost, env: Env = process.env): readonly string[] {
   const isPublic = service === "github.com" || service.endsWith(".ghe.com");
-  const isHere = /^https?:\/\//.test(service);
+  if (isPublic || isLocal(new URL(web))) return PUBLIC;
   const { GITHUB_API_URL: api = "", GH_HOST: named } = env;
   const isNamed = service === named?.toLowerCase() || (URL.canParse(api) && hostOfApi(api).service === service);
-  if (isPublic || isHere || isNamed) return ["GITHUB_TOKEN", "GH_TOKEN"];
-  return ["GH_ENTERPRISE_TOKEN", "GITHUB_ENTERPRISE_TOKEN"];
+  return isNamed ? [...ENTERPRISE, ...PUBLIC] : [];
 }
 
 /** The ways to give one, for messages. */
 export function howToAuthenticate(host: GithubHost, env?: Env): string {
-  const [variable] = tokenVariables(host, env);
+  const [variable = `GH_HOST=${host.service} and ${ENTERPRISE[0]}`] = tokenVariables(host, env);
   const flag = host.service === "github.com" ? "" : ` --host ${host.service}`;
   return `set ${variable}, run \`prompt-registry login github${flag}\`, or configure a GitHub App`;
 }

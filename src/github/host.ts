@@ -52,8 +52,13 @@ function parse(text: string): URL | undefined {
   }
 }
 
+/** This machine. */
+export function isLocal({ hostname }: URL): boolean {
+  return hostname === "127.0.0.1" || hostname === "localhost" || hostname === "[::1]";
+}
+
 /** A token is never sent over a network in the clear. */
-export function isSafe({ protocol, hostname, username, password }: URL): boolean {
-  const isLocal = hostname === "127.0.0.1" || hostname === "localhost" || hostname === "[::1]";
-  return (protocol === "https:" || (protocol === "http:" && isLocal)) && username === "" && password === "";
+export function isSafe(url: URL): boolean {
+  const { protocol, username, password } = url;
+  return (protocol === "https:" || (protocol === "http:" && isLocal(url))) && username === "" && password === "";
 }

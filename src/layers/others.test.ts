@@ -183,6 +183,29 @@ describe("mirror: what can't go on as before", () => {
     expect([...asked]).toEqual([true]);
     await driver.close();
   });
+
+  it("looks for what is there now when somebody waits for it, and else as often as the storage finds right", async () => {
+    const main = memory();
+    const asked: (boolean | undefined)[] = [];
+    const inner: StorageDriver = {
+      ...main,
+      changes: (query, op) => {
+        asked.push(op?.fresh);
+        return main.changes(query, op);
+      },
+    };
+    const target = memory();
+    const driver = mirror(target, { poll: 1 })(inner);
+    await driver.caughtUp();
+    await until(() => asked.at(-1) !== true);
+    // By somebody else.
+    await seedPrompts(new PromptRegistry(main), { a: { "1.0.0": "" } });
+    asked.length = 0;
+    await driver.caughtUp();
+    expect(asked).toContain(true);
+    expect((await target.listPrompts({ limit: 10 })).items).toHaveLength(1);
+    await driver.close();
+  });
 });
 
 describe("route", () => {

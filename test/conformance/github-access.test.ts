@@ -69,20 +69,29 @@ describe("where a token comes from", () => {
     expect(await at("https://api.github.com")).toBe("public");
     expect(await at("https://api.acme.ghe.com")).toBe("public");
     const own = "https://git.example/api/v3";
-    expect(await at(own)).toBe("own");
-    expect(await at(own, { GH_ENTERPRISE_TOKEN: "" })).toBe("own too");
-    expect(await at(own, { GH_ENTERPRISE_TOKEN: "", GITHUB_ENTERPRISE_TOKEN: "" })).toBeUndefined();
-    expect(await at(own, { GH_HOST: "git.example" })).toBe("public");
-    expect(await at(own, { GITHUB_API_URL: own })).toBe("public");
-    expect(await at(own, { GITHUB_API_URL: "https://api.github.com", GH_HOST: "github.com" })).toBe("own");
+    for (const named of [{ GH_HOST: "git.example" }, { GITHUB_API_URL: own }]) {
+      expect(await at(own, named)).toBe("own");
+      expect(await at(own, { ...named, GH_ENTERPRISE_TOKEN: "" })).toBe("own too");
+      // As in Actions of an Enterprise.
+      expect(await at(own, { ...named, GH_ENTERPRISE_TOKEN: "", GITHUB_ENTERPRISE_TOKEN: "" })).toBe("public");
+      expect(await at("https://evil.example/api/v3", named)).toBeUndefined();
+    }
+    // A configuration alone names it.
+    expect(await at(own)).toBeUndefined();
+    expect(await at(own, { GITHUB_API_URL: "https://api.github.com", GH_HOST: "github.com" })).toBeUndefined();
+    for (const here of ["http://127.0.0.1:1", "https://localhost:8443/api/v3"]) expect(await at(here)).toBe("public");
+    expect(await at("http://evil.example")).toBeUndefined();
     for (const odd of [
       "https://github.com.evil.example",
       "https://evil.example/api.github.com",
       "https://ghe.com.evil",
     ]) {
-      expect(await at(odd), odd).toBe("own");
+      expect(await at(odd), odd).toBeUndefined();
     }
-    expect(howToAuthenticate(hostOfApi(own), {})).toMatch(/set GH_ENTERPRISE_TOKEN.*--host git\.example/);
+    expect(howToAuthenticate(hostOfApi(own), {})).toMatch(
+      /set GH_HOST=git\.example and GH_ENTERPRISE_TOKEN.*--host git\.example/,
+    );
+    expect(howToAuthenticate(hostOfApi(own), { GH_HOST: "git.example" })).toMatch(/set GH_ENTERPRISE_TOKEN, /);
     vi.stubEnv("GITHUB_TOKEN", "public");
     const sent: (string | null)[] = [];
     const fetch: typeof globalThis.fetch = async (_, init) => {

@@ -45,6 +45,28 @@ describe("limits", () => {
     await strict.close();
   });
 
+  it("last as long as GitHub's own clock says, whatever this machine's does", async () => {
+    const at = await place();
+    const now = Date.now() + 3 * 3_600_000;
+    const headers = {
+      ...json,
+      ...{ date: new Date(now).toUTCString(), "x-ratelimit-limit": "5000", "x-ratelimit-remaining": "0" },
+      ...{ "x-ratelimit-reset": String(Math.floor(now / 1000) + 120), "x-ratelimit-resource": "graphql" },
+    };
+    const body = JSON.stringify({ errors: [{ type: "RATE_LIMITED", message: "API rate limit exceeded" }] });
+    const driver = await openGithub(server, at, {
+      graphql: "on",
+      fetch: async (input, init) =>
+        String(input).endsWith("/graphql")
+          ? new Response(body, { status: 200, headers })
+          : await globalThis.fetch(input, init),
+    });
+    const limited = await driver.read([askOf("a", "1.0.0")]).catch((error) => error);
+    expect(limited).toMatchObject({ code: "RATE_LIMITED" });
+    expect(limited.context.retryAfter).toBeLessThan(200_000);
+    await driver.close();
+  });
+
   it("of those without a token are kept by reading many documents in one piece", async () => {
     const at = await place({ private: false });
     commitByGit(at.gitDir, "main", files);

@@ -239,7 +239,8 @@ export class Client {
     const list = Array.isArray(errors) ? (errors as GraphqlError[]) : [];
     if (list.some(({ type }) => type === "RATE_LIMITED")) {
       const { reset } = this.quotas.get("graphql") ?? { reset: 0 };
-      const wait = Math.max(reset - Date.now(), 60_000);
+      const told = Date.parse(header(reply, "date") ?? "");
+      const wait = Math.max(reset - (Number.isNaN(told) ? Date.now() : told), 60_000);
       this.#blocked.set("graphql", Date.now() + wait);
       throw rateLimited(wait, what);
     }

@@ -92,7 +92,7 @@ export function refusal(reply: Reply, what: What, now = Date.now()): RegistryErr
   if (status === 401) {
     return new RegistryError(
       "UNAUTHENTICATED",
-      `${location}: the token is not valid, or has expired${text}; set GITHUB_TOKEN`,
+      `${location}: the token is not valid, or has expired${text}; give a valid one`,
       context,
     );
   }

@@ -15,7 +15,7 @@ export interface GithubOptions {
   /** Default: the repository's default branch, asked once. */
   readonly branch?: string;
   /**
-   * Default: `app`, else `GITHUB_TOKEN` or `GH_TOKEN`, else what `prompt-registry login github` stored; without any, only
+   * Default: `app`, else `GITHUB_TOKEN` or `GH_TOKEN` (docs/github-access.md for other hosts), else what `prompt-registry login github` stored; without any, only
    * public repositories can be read.
    */
   readonly token?: string;

@@ -1,8 +1,8 @@
 import type { Version } from "../../semver.ts";
 
 /**
- * Removals whose tombstone may still be on its way, by version: the id of each try and when it began, by the remover's clock
- * (milliseconds since the epoch). A document that comes back has the ETag that it had before, so a tombstone that was held
+ * Removals whose tombstone may still be on its way, by version: the id of each try and when it began, by the time its
+ * requests are signed with (milliseconds since the epoch). A document that comes back has the ETag that it had before, so a tombstone that was held
  * up would bury it again: the head names each try before its tombstone is sent, and it is taken out once the store has
  * answered it. The condition of the write cannot tell.
  */
@@ -13,7 +13,7 @@ const MINUTE_MS = 60_000;
 export const LATEST_SEND_MS = 5 * MINUTE_MS;
 /**
  * After that no tombstone arrives. The store takes a request whose time differs from its own by no more than 15 minutes,
- * and that is how much the clock of whoever looks may differ, too; 5 minutes are for what waits to be signed.
+ * and that is how much the time of whoever looks may differ, too; 5 minutes are for what waits to be signed.
  */
 export const HELD_UP_MS = LATEST_SEND_MS + 2 * 15 * MINUTE_MS + 5 * MINUTE_MS;
 

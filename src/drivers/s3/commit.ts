@@ -24,7 +24,6 @@ export class Writing {
   readonly #progress: Progress = { touched: false };
   /** Names this try to the tombstones it sends, and to the head that tells of them. */
   readonly #attempt = randomBytes(6).toString("base64url");
-  #notAfter = 0;
   /** Tries to remove what is restored here that are over. */
   readonly #over = new Set<string>();
 
@@ -63,6 +62,7 @@ export class Writing {
     }
     const refused = await this.#refusal();
     if (refused !== undefined) return refused;
+    if ((await this.#awaitBurials()) === "conflict") return { status: "conflict", added: false };
     const guarded = guard !== undefined && add.length > 0;
     const existing = guarded ? await this.#claimed(guard) : await this.#putAll(add);
     if (existing === "conflict") return { status: "conflict", added: false };
@@ -74,19 +74,21 @@ export class Writing {
     if (head === undefined && guard === undefined && restore.length + remove.length === 0)
       return await this.#counted(add);
     const versions = [...add, ...restore].map((document) => document.version);
-    const moved = await this.#heads.move(
-      name,
-      (now) => this.#next(now ?? emptyRecord(name), versions, guarded),
-      this.#op,
-      this.#progress,
-    );
+    const plan = (now: HeadRecord | undefined) => this.#next(now ?? emptyRecord(name), versions, guarded);
+    const moved = await this.#heads.move(name, plan, this.#op, this.#progress).catch((error: unknown) => {
+      // The head may name this try all the same, and no tombstone of it was sent.
+      this.#slots.answered.set(this.#attempt, true);
+      throw error;
+    });
     if (moved === "conflict") {
       if (versions.length > 0) await this.#count(versions);
       return { status: "conflict", added: add.length > 0 };
     }
     this.#progress.touched = true;
     if (remove.length === 0) return { status: "done", head: stateOf(moved) };
-    const burial = { attempt: this.#attempt, notAfter: this.#notAfter };
+    // By the head that stands, which need not be the last that was planned.
+    const began = remove.map(({ version }) => moved.burials[version]?.[this.#attempt] ?? 0);
+    const burial = { attempt: this.#attempt, notAfter: Math.min(...began) + LATEST_SEND_MS };
     await settle(
       remove.map((document) => this.#slots.bury(document, this.#commit.id, this.#op, this.#progress, burial)),
     ).finally(() => {
@@ -134,7 +136,7 @@ export class Writing {
     const claim: Claim = { commit: this.#commit.id, documents: add, entries: head?.entries ?? [], ...next };
     const plan = (now: HeadRecord | undefined): HeadRecord | "conflict" => {
       const record = now ?? emptyRecord(name);
-      return revisionOf(record) === guard ? { ...record, claim } : "conflict";
+      return revisionOf(record) === guard && !this.#isBeingBuried(record) ? { ...record, claim } : "conflict";
     };
     if ((await this.#heads.move(name, plan, this.#op, this.#progress)) === "conflict") return "conflict";
     this.#progress.touched = true;
@@ -164,16 +166,42 @@ export class Writing {
 
   async #restoreAll(documents: readonly SealedDocument[]): Promise<StoredDocument | undefined> {
     for (const document of documents) {
-      for (const attempt of await this.#slots.awaitBurials(document, () => this.#burials(), this.#op))
-        this.#over.add(attempt);
       const taken = await this.#slots.unbury(document, this.#commit.id, this.#op, this.#progress);
       if (taken !== undefined) return taken.document;
     }
     return undefined;
   }
 
-  async #burials(): Promise<Burials> {
-    return (await this.#heads.objects.load(this.#change.name, this.#op))?.record.burials ?? {};
+  /** Versions that come back: also one whose tombstone is not in place yet, and which the head alone calls removed. */
+  #comeBack(now: HeadRecord | undefined): Version[] {
+    const { restore = [], head } = this.#change;
+    const { yanked = {} } = now?.head ?? {};
+    const isFreed = (version: Version) =>
+      yanked[version]?.removed === true && head?.next.yanked[version]?.removed !== true;
+    const freed = head === undefined ? [] : (Object.keys(yanked) as Version[]).filter(isFreed);
+    return [...new Set([...restore.map(({ version }) => version), ...freed])];
+  }
+
+  async #awaitBurials(): Promise<"conflict" | undefined> {
+    const { name, head, restore = [] } = this.#change;
+    const { objects } = this.#heads;
+    const load = head !== undefined && head.expect !== null;
+    const known = objects.seen(name) ?? (load ? await objects.load(name, this.#op) : undefined);
+    const look = async (): Promise<Burials> => (await objects.load(name, this.#op))?.record.burials ?? {};
+    for (const version of this.#comeBack(known?.record)) {
+      const { over, isBuried } = await this.#slots.awaitBurials({ name, version }, look, this.#op);
+      for (const attempt of over) this.#over.add(attempt);
+      // Whoever planned this saw the document, and has to put it back now.
+      if (isBuried && !restore.some((document) => document.version === version)) return "conflict";
+    }
+    return undefined;
+  }
+
+  /** Whether somebody began to remove meanwhile what comes back here. */
+  #isBeingBuried(now: HeadRecord): boolean {
+    const at = this.#slots.now();
+    const isOpen = (version: Version) => openBurials(now.burials, version, at).some((one) => !this.#over.has(one));
+    return this.#comeBack(now).some(isOpen);
   }
 
   /** The documents are there for good; that they count may have to wait, and says so. */
@@ -236,16 +264,11 @@ export class Writing {
     const history: readonly HistoryEntry[] = wanted === undefined ? now.history : [...now.history, ...wanted.entries];
     const removed = remove.map((document) => document.version);
     const gone = { ...now.gone };
-    const at = Date.now();
-    // Somebody began to remove it again meanwhile.
-    if (restore.some(({ version }) => openBurials(now.burials, version, at).some((one) => !this.#over.has(one)))) {
-      return "conflict";
-    }
+    const at = this.#slots.now();
+    if (this.#isBeingBuried(now)) return "conflict";
+    const back: ReadonlySet<string> = new Set(this.#comeBack(now));
     for (const { version } of restore) delete gone[version];
-    this.#notAfter = at + LATEST_SEND_MS;
-    const kept = Object.fromEntries(
-      Object.entries(now.burials).filter(([of]) => !restore.some(({ version }) => version === of)),
-    );
+    const kept = Object.fromEntries(Object.entries(now.burials).filter(([version]) => !back.has(version)));
     const burials = withBurial(withoutBurials(kept, this.#slots.answered), removed, this.#attempt, at);
     for (const { version, text } of remove) gone[version] = md5(text);
     const next = withVersions({ ...now, head, history, gone, burials }, versions);

@@ -88,6 +88,9 @@ describe("what S3 says, as one line each", () => {
     const long = "CANARY+token/9".repeat(4);
     const strange = { ...told(400, "InvalidArgument"), message: `x-amz-security-token: ${long} is not understood` };
     expect(inspect(s3Failure(strange, "reading", "s3://b", false), options)).not.toContain("CANARY");
+    // What a store says is not always a text.
+    const element = { ...told(400, "InvalidArgument"), message: { b: long } };
+    expect(s3Failure(element as never, "reading", "s3://b", true)).toMatchObject({ code: "INTERNAL" });
     const own = new Error(`the helper said ${long}`);
     expect(inspect(s3Failure(own, "reading", "s3://b", false), options)).not.toContain("CANARY");
     const broken = Object.assign(new Error("read ECONNRESET"), { code: "ECONNRESET", $response: { body: { req } } });

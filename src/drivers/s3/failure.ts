@@ -203,6 +203,6 @@ function unanswered({ message = "", code = "", syscall }: SdkError): Meaning {
 }
 
 /** What somebody says may repeat what it was sent: keys, tokens and signatures are the long words in it. */
-function said(message: string, length = 200): string {
-  return show(message.replace(/[A-Za-z0-9+/=_-]{24,}/g, "…"), length);
+function said(message: unknown, length = 200): string {
+  return show(String(message).replace(/[A-Za-z0-9+/=_-]{24,}/g, "…"), length);
 }

@@ -22,7 +22,7 @@ const MARK_CHARS = 8;
 const SETTLED_MS = 60 * 1000;
 /** For each listing that a poll takes: what nobody writes to must not cost more than two listings a second. */
 const IDLE_MS = 500;
-/** So many listings are made as often as somebody asks. */
+/** So many listings are made as often as somebody asks, and no more than these to tell only where the feed stands. */
 const FEW_LISTINGS = 10;
 
 interface Position {
@@ -86,8 +86,14 @@ interface Told {
 
 export async function changes(store: S3Store, keys: Keys, query: Query, op: Operation | undefined): Promise<Told> {
   const position = query.cursor === undefined ? undefined : decode(query.cursor);
-  const { heads, now, clock, listings } = await listHeads(store, keys, op);
+  const most = position === undefined ? FEW_LISTINGS : Number.POSITIVE_INFINITY;
+  const { heads, now, clock, listings, isWhole } = await listHeads(store, keys, op, most);
   const settled = (clock ?? Number.POSITIVE_INFINITY) - SETTLED_MS;
+  if (!isWhole && clock !== undefined) {
+    // What changed in the time that it looks back is told, too.
+    const cursor = encode({ time: clock, mark: "", since: 0 }, []);
+    return { page: { items: [], cursor }, listings, isEnd: false };
+  }
   if (position === undefined) {
     const cursor = encode({ time: now, mark: "", since: 0 }, heads, Math.max(settled, 0));
     return { page: { items: [], cursor }, listings, isEnd: true };
@@ -117,19 +123,23 @@ function isAfter({ modified, mark }: Change, position: Pick<Position, "time" | "
   return modified > position.time || (modified === position.time && mark > position.mark);
 }
 
+/** @param most listings after which the store's clock is enough, where it tells it */
 async function listHeads(
   store: S3Store,
   keys: Keys,
   op: Operation | undefined,
+  most: number,
 ): Promise<{
   readonly heads: Change[];
   readonly now: number;
   readonly clock: number | undefined;
   readonly listings: number;
+  readonly isWhole: boolean;
 }> {
   const heads: Change[] = [];
   let listings = 0;
   let now: number | undefined;
+  let isWhole = true;
   for (let after: string | undefined; ; ) {
     const page = await store.list({ prefix: keys.heads, ...(after === undefined ? {} : { after }) }, op);
     listings++;
@@ -141,9 +151,11 @@ async function listHeads(
     }
     after = page.objects.at(-1)?.key;
     if (!page.more || after === undefined) break;
+    isWhole = listings < most || now === undefined;
+    if (!isWhole) break;
   }
   const newest = heads.reduce((max, { modified }) => Math.max(max, modified), 0);
-  return { heads, now: Math.max(newest, now ?? 0), clock: now, listings };
+  return { heads, now: Math.max(newest, now ?? 0), clock: now, listings, isWhole };
 }
 
 function markOf({ key, etag }: Listed): string {

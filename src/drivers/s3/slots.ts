@@ -18,7 +18,7 @@ export interface Progress {
 /** A try to put tombstones. */
 export interface Burial {
   readonly attempt: string;
-  /** By this process's clock, milliseconds since the epoch: what was not sent by then is not sent. */
+  /** By {@link Slots.now}: what was not sent by then is not sent. */
   readonly notAfter: number;
 }
 
@@ -39,6 +39,11 @@ export class Slots {
     this.#store = store;
     this.#keys = keys;
     this.#documents = documents;
+  }
+
+  /** The time that the store judges requests by, in milliseconds since the epoch. */
+  now(): number {
+    return this.#store.now();
   }
 
   /** Whether an earlier try of the same commit put this very text. */
@@ -74,27 +79,28 @@ export class Slots {
   /**
    * Until no tombstone can come any more that would bury what is about to come back.
    *
-   * @returns the tries to remove it that are over
+   * @returns the tries to remove it that are over, and whether one put its tombstone while it was waited for
    * @throws RegistryError UNAVAILABLE where one may be on its way for longer than anybody wants to wait
    */
   async awaitBurials(
-    { name, version }: SealedDocument,
+    { name, version }: Pick<SealedDocument, "name" | "version">,
     look: () => Promise<Burials>,
     op: Operation | undefined,
-  ): Promise<readonly string[]> {
+  ): Promise<{ readonly over: readonly string[]; readonly isBuried: boolean }> {
     for (let round = 0; ; round++) {
       const burials = await look();
       const tries = Object.keys(burials[version] ?? {});
       // After the head: the tombstone that stands there tells of the one request that its try has sent.
-      const slot = tries.length === 0 ? undefined : await this.#documents.read(name, version, op);
+      const slot = tries.length === 0 && round === 0 ? undefined : await this.#documents.read(name, version, op);
       const isOver = (attempt: string) => attempt === slot?.attempt || this.answered.get(attempt) === true;
-      const open = openBurials(burials, version, Date.now()).filter((attempt) => !isOver(attempt));
-      if (open.length === 0) return tries;
+      const open = openBurials(burials, version, this.now()).filter((attempt) => !isOver(attempt));
+      if (open.length === 0) return { over: tries, isBuried: round > 0 && slot?.tombstone === true };
       if (round === MAX_LOOKS) {
-        const minutes = HELD_UP_MS / 60_000;
-        const what = `a removal whose request was lost may still arrive; restore it ${minutes} minutes after the removal`;
+        const began = open.map((attempt) => burials[version]?.[attempt] ?? 0);
+        const left = Math.max(...began) + HELD_UP_MS - this.now();
+        const what = `a removal whose request was lost may still arrive; restore it in ${Math.ceil(left / 60_000)} minutes`;
         throw new RegistryError("UNAVAILABLE", `${name}@${version}: ${what}`, {
-          ...{ backend: "s3", name, version, outcome: "final" as const },
+          ...{ backend: "s3", name, version, retryAfter: left },
         });
       }
       // Most are about to say that they are over.
@@ -137,7 +143,7 @@ export class Slots {
       if (slot !== undefined && (etag === "taken" || (etag === null && round > 0))) {
         return this.isOwn(slot, document, commit) ? undefined : slot;
       }
-      if (burial !== undefined && Date.now() > burial.notAfter) throw tooLate(document);
+      if (burial !== undefined && this.now() > burial.notAfter) throw tooLate(document);
       // The id tells that nothing of this try is under way any more, which is not so once a request was lost.
       const doubt = await this.#put(document, commit, etag, op, lost ? undefined : burial?.attempt);
       if (doubt === "stored") {

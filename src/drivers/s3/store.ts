@@ -48,6 +48,14 @@ export class S3Store {
     };
   }
 
+  /**
+   * The time that requests are signed with, in milliseconds since the epoch: the SDK puts right what this machine's clock is
+   * wrong by, as soon as a reply tells it. So that clock may be hours off and nobody notices.
+   */
+  now(): number {
+    return Date.now() + (this.client.config.systemClockOffset || 0);
+  }
+
   /** @returns `undefined` where the store itself says that the key is not there */
   async get(key: string, op?: Operation, known?: string): Promise<Stored | "unchanged" | undefined> {
     const first = await this.#fetch(key, op, known);

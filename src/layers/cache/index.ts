@@ -29,7 +29,8 @@ export type { CacheDriver, CacheOptions, CacheStats, DiskOptions, WarmReport } f
  * heads for a TTL, and all of them, marked `stale`, through an outage.
  *
  * - A change made through this cache is seen at once; one made elsewhere after `ttl + staleWhileRevalidate` at the latest,
- *   or at once with `poll`, {@link CacheDriver.invalidate}, or when somebody reads `changes` through the cache.
+ *   or at once with {@link CacheDriver.invalidate}, and as soon as the storage's feed tells of it with `poll`, or when somebody
+ *   reads `changes` through the cache.
  * - What the store says is gone or forbidden is thrown out, and not given in an outage either. An expired credential
  *   (`UNAUTHENTICATED`) is told to the caller and throws nothing out.
  * - One call of the store serves all who ask the same at the same time.

@@ -21,7 +21,10 @@ export interface CacheOptions {
   readonly negativeTtl?: number;
   /** What is kept in memory at most, in characters of text and some for each entry. Default 64 MiB. */
   readonly maxBytes?: number;
-  /** Milliseconds between two looks at the change feed; default: none. What changed is asked for again at once. */
+  /**
+   * Milliseconds between two looks at the change feed; default: none. What it tells of is asked for again at once; S3's tells
+   * later where there are many prompts (`feedInterval`).
+   */
   readonly poll?: number;
   /** A second tier in a folder; survives a restart, also one in an outage. Default: none. */
   readonly disk?: DiskOptions;

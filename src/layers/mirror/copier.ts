@@ -83,8 +83,8 @@ export class Copier {
     this.#tell();
   }
 
-  #tell(): void {
-    for (const resolve of this.#waiters.splice(0)) resolve();
+  #tell(asked = this.#waiters.length): void {
+    for (const resolve of this.#waiters.splice(0, asked)) resolve();
   }
 
   #nudge(): void {
@@ -96,11 +96,14 @@ export class Copier {
     const { poll, retryDelay } = this.#options;
     while (!this.#signal.aborted) {
       try {
-        await this.#round();
+        // Who asks from here on is told by the next round, as this one looks for what is there now.
+        const asked = this.#waiters.length;
+        await this.#round(asked > 0);
         this.problem = undefined;
         if (this.problems.size === 0) this.#delay = retryDelay;
         if (this.#pending.size > 0) continue;
-        this.#tell();
+        this.#tell(asked);
+        if (this.#waiters.length > 0) continue;
         await this.#idle(this.problems.size === 0 ? poll : this.#pause());
       } catch (error) {
         if (this.#signal.aborted) return;
@@ -112,10 +115,10 @@ export class Copier {
     }
   }
 
-  async #round(): Promise<void> {
+  async #round(isAsked: boolean): Promise<void> {
     let upTo: Cursor | undefined;
     if (!this.#looked || this.#options.poll > 0) {
-      upTo = await this.#differing.look();
+      upTo = await this.#differing.look(isAsked || !this.#looked);
       this.#looked = true;
     }
     if (performance.now() >= this.#retryAt) for (const name of this.problems.keys()) this.#pending.add(name);
@@ -190,10 +193,13 @@ function problemOf(report: unknown): string | undefined {
   return failure ?? conflict?.detail ?? "was not copied whole";
 }
 
-/** What goes to the mirror is what the storage says now: nothing remembered, nothing from elsewhere. */
+/**
+ * What goes to the mirror is what the storage says now: nothing remembered, nothing from elsewhere. A look at the feed says
+ * for itself whether it is to be one.
+ */
 function fresh(inner: StorageDriver): StorageDriver {
   return {
-    ...around(inner, (_, op, call) => call({ ...op, fresh: true })),
+    ...around(inner, (method, op, call) => call(method === "changes" ? op : { ...op, fresh: true })),
     peek: () => undefined,
   } satisfies StorageDriver;
 }

@@ -1,4 +1,4 @@
-import type { Cursor, StorageDriver } from "../../driver.ts";
+import type { Cursor, Operation, StorageDriver } from "../../driver.ts";
 import { feedPages, refusesCursor } from "../../feed.ts";
 import type { PromptName } from "../../names.ts";
 import type { CursorStore } from "./cursor.ts";
@@ -32,16 +32,18 @@ export class Differing {
   /**
    * Reads the feed from where it was read to its end.
    *
+   * @param fresh the end is to be that of now, also where the storage answers from memory as each look costs it something
    * @returns that end, for {@link reached}
    */
-  async look(): Promise<Cursor> {
+  async look(fresh: boolean): Promise<Cursor> {
+    const op = { signal: this.#signal, ...(fresh ? { fresh } : {}) };
     try {
-      return await this.#look();
+      return await this.#look(op);
     } catch (error) {
       // Then everything is compared instead.
       if (!refusesCursor(error) || this.#cursor === undefined) throw error;
       this.#cursor = undefined;
-      return this.#look();
+      return this.#look(op);
     }
   }
 
@@ -56,17 +58,16 @@ export class Differing {
   }
 
   /** Without a cursor of before, everything may differ. */
-  async #look(): Promise<Cursor> {
-    const signal = this.#signal;
+  async #look(op: Operation): Promise<Cursor> {
     // Only once: a cursor that was refused must not come back.
     if (!this.#isLoaded) this.#cursor = await this.#kept?.load();
     this.#isLoaded = true;
     if (this.#cursor === undefined) {
-      const now = await this.#main.changes({ limit: 1 }, { signal });
+      const now = await this.#main.changes({ limit: 1 }, op);
       await this.#all();
       return now.cursor as Cursor;
     }
-    for await (const page of feedPages((query) => this.#main.changes(query, { signal }), this.#cursor)) {
+    for await (const page of feedPages((query) => this.#main.changes(query, op), this.#cursor)) {
       for (const name of page.names) this.#found(name);
       this.#cursor = page.cursor;
     }
