@@ -108,6 +108,21 @@ describe("lists, times and the feed", () => {
     expect((await send("GET", `${at}/diff?from=1.0.0&to=1.1.0`)).json.unified).toContain("+other");
   });
 
+  it("a page of the feed is empty only where nothing more is to be told, however much others may read", async () => {
+    const access = accessOf({ team: [{ right: "read", prefix: "team" }] });
+    const { send, registry } = httpWorld({ access });
+    const page = async (cursor?: string) => {
+      const query = cursor === undefined ? "" : `&cursor=${encodeURIComponent(cursor)}`;
+      return (await send("GET", `/v1/changes?limit=2${query}`, { token: "team" })).json;
+    };
+    const { cursor: start } = await page();
+    for (let i = 0; i < 15; i++) await registry.storePrompt({ name: `secret/p${i}`, version: "1.0.0", text: "t" });
+    await registry.storePrompt({ name: "team/a", version: "1.0.0", text: "t" });
+    const { items, cursor } = await page(start);
+    expect(items).toEqual([{ name: "team/a" }]);
+    expect((await page(cursor)).items).toEqual([]);
+  });
+
   it("events tell of changes, also of those since the last id, and only of what may be read", async () => {
     const access = accessOf({ team: [{ right: "read", prefix: "team" }] });
     const { handler, registry } = httpWorld({ access, pollInterval: 10 });
