@@ -6,7 +6,7 @@ import { StatusError } from "../protocol/problem.ts";
 
 const METHODS: ReadonlySet<string> = new Set(["GET", "HEAD", "PUT", "POST", "DELETE", "PATCH", "OPTIONS", "TRACE"]);
 /** Of these a second one could be read by one side and not by the other. */
-const ONCE: ReadonlySet<string> = new Set([
+const ONCE = [
   "host",
   "content-length",
   "transfer-encoding",
@@ -17,7 +17,26 @@ const ONCE: ReadonlySet<string> = new Set([
   "if-none-match",
   "idempotency-key",
   "x-request-id",
-]);
+];
+const BITS: ReadonlyMap<string, number> = new Map(ONCE.map((name, i) => [name, 1 << i]));
+const [HOST_BIT, LENGTH_BIT, CODING_BIT] = ["host", "content-length", "transfer-encoding"].map((name) =>
+  BITS.get(name),
+) as [number, number, number];
+
+const MAX_NAMES = 500;
+/** By names as they were written, which are few: to lower them all again for each request takes longer than the check. */
+const written = new Map<string, number>();
+
+/** 0 for a header that may come twice. */
+function bitOf(name: string): number {
+  let bit = written.get(name);
+  if (bit === undefined) {
+    bit = BITS.get(name.toLowerCase()) ?? 0;
+    if (written.size >= MAX_NAMES) written.clear();
+    if (name.length <= 64) written.set(name, bit);
+  }
+  return bit;
+}
 
 /** A name, an IPv4 address or an IPv6 one in brackets, with or without a port: what clients write. */
 const HOST = /^(?:[A-Za-z0-9_][A-Za-z0-9._-]*|\[[0-9A-Fa-f:.]{2,45}\])(?::(\d{1,5}))?$/;
@@ -31,29 +50,33 @@ const refused = (status: number, detail: string) => new StatusError(status, "INV
  */
 export function headRefusal(method: string, rawHeaders: readonly string[]): StatusError | undefined {
   if (!METHODS.has(method)) return refused(501, "this method is not known here");
-  let seen = "";
+  const bodiless = method === "GET" || method === "HEAD";
+  let seen = 0;
   for (let i = 0; i < rawHeaders.length; i += 2) {
-    const name = (rawHeaders[i] as string).toLowerCase();
-    if (!ONCE.has(name)) continue;
-    if (seen.includes(`|${name}|`)) return refused(400, `the header ${name} is given twice`);
-    if (name === "transfer-encoding" && rawHeaders[i + 1] !== "chunked")
+    const bit = bitOf(rawHeaders[i] as string);
+    if (bit === 0) continue;
+    const value = rawHeaders[i + 1] as string;
+    if ((seen & bit) !== 0) return refused(400, `the header ${rawHeaders[i]?.toLowerCase()} is given twice`);
+    if (bit === CODING_BIT && value !== "chunked")
       return refused(501, "no transfer-encoding but chunked is known here");
-    if (name === "host" && !isHostName(rawHeaders[i + 1] as string))
-      return refused(400, "the header host is malformed");
-    if (method === "GET" || method === "HEAD") {
-      if (name === "transfer-encoding" || (name === "content-length" && rawHeaders[i + 1] !== "0"))
-        return refused(400, `a ${method} has no body here`);
-    }
-    seen += `|${name}|`;
+    if (bit === HOST_BIT && !isHostName(value)) return refused(400, "the header host is malformed");
+    if (bodiless && (bit === CODING_BIT || (bit === LENGTH_BIT && value !== "0")))
+      return refused(400, `a ${method} has no body here`);
+    seen |= bit;
   }
-  if (seen.includes("|transfer-encoding|") && seen.includes("|content-length|"))
+  if ((seen & CODING_BIT) !== 0 && (seen & LENGTH_BIT) !== 0)
     return refused(400, "transfer-encoding and content-length exclude each other");
   return undefined;
 }
 
+let lastHost = "localhost";
+
 function isHostName(host: string): boolean {
+  if (host === lastHost) return true;
   const match = HOST.exec(host);
-  return match !== null && Number(match[1] ?? 0) <= 65_535;
+  const is = match !== null && Number(match[1] ?? 0) <= 65_535;
+  if (is) lastHost = host;
+  return is;
 }
 
 /** A target that a URL parser would mend never gets to one. */
@@ -94,7 +117,9 @@ export function loopbackHosts(port: number, host: string): string[] {
 }
 
 export function isLoopback(host: string): boolean {
-  return host === "localhost" || host === "::1" || /^(?:::ffff:)?127\.\d+\.\d+\.\d+$/i.test(host);
+  return (
+    host === "127.0.0.1" || host === "localhost" || host === "::1" || /^(?:::ffff:)?127\.\d+\.\d+\.\d+$/i.test(host)
+  );
 }
 
 /** @throws RegistryError CONFIG */

@@ -59,7 +59,6 @@ interface Pending {
 
 /** Only exact versions lie ready. */
 const READY_ROUTE = "GET /v1/prompts/{name}/-/versions/{version}";
-const NOTHING_ELSE = { code: undefined, name: undefined, reason: undefined, aborted: false } as const;
 const OWN_OPEN: ReadonlySet<string> = new Set(["/healthz", "/readyz"]);
 
 export interface Traffic {
@@ -204,7 +203,9 @@ export function createTraffic(options: TrafficOptions): Traffic {
     response.end(method === "HEAD" ? undefined : body);
     const ms = performance.now() - started;
     const principal = access.seen;
-    tell(info, { method, route: READY_ROUTE, status, ms, principal, ...NOTHING_ELSE });
+    const nothing = undefined;
+    const route = READY_ROUTE;
+    tell(info, { method, route, status, ms, principal, code: nothing, name: nothing, reason: nothing, aborted: false });
     return true;
   }
 

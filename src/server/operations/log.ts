@@ -30,7 +30,10 @@ export interface Log {
 }
 
 const FLUSH_AFTER = 50;
-const FLUSH_CHARACTERS = 32_768;
+/** Small enough to stay in the caches of a core. */
+const FLUSH_CHARACTERS = 8192;
+/** Texts that are kept as JSON. */
+const MAX_QUOTED = 1000;
 
 /**
  * Lines of JSON, collected for up to 50 ms, since a system call a line is more than an answer from memory costs.
@@ -42,15 +45,45 @@ export function createLog(sink: (lines: string) => void, level: LogLevel = "all"
   let timer: NodeJS.Timeout | undefined;
   let second = 0;
   let prefix = "";
+  let instant = 0;
+  let shown = "";
+  /** Most requests are like the one before. */
+  let last = { method: "", route: "", status: 0, text: "", level: "info" };
 
   function time(): string {
     const now = Date.now();
+    if (now === instant) return shown;
+    instant = now;
     const whole = now - (now % 1000);
     if (whole !== second) {
       second = whole;
       prefix = new Date(whole).toISOString().slice(0, 20);
     }
-    return `${prefix}${String(now - whole).padStart(3, "0")}Z`;
+    shown = `${prefix}${String(now - whole).padStart(3, "0")}Z`;
+    return shown;
+  }
+
+  // The same few come again and again, and to quote them is half of what a line costs.
+  const texts = new Map<string, string>();
+  const principals = new WeakMap<Principal, string>();
+
+  function quoted(text: string): string {
+    let known = texts.get(text);
+    if (known === undefined) {
+      known = JSON.stringify(text);
+      if (texts.size >= MAX_QUOTED) texts.clear();
+      texts.set(text, known);
+    }
+    return known;
+  }
+
+  function who(principal: Principal): string {
+    let known = principals.get(principal);
+    if (known === undefined) {
+      known = `,"principal":${JSON.stringify(principal.id)},"principalName":${JSON.stringify(principal.name)}`;
+      principals.set(principal, known);
+    }
+    return known;
   }
 
   function flush(): void {
@@ -72,11 +105,14 @@ export function createLog(sink: (lines: string) => void, level: LogLevel = "all"
     request(requestId, address, record) {
       const { status, method, route, ms, principal, name, code, reason, aborted } = record;
       if (level === "off" || (level === "errors" && status < 400)) return;
-      const kind = status >= 500 ? "error" : "info";
-      let line = `{"time":"${time()}","level":"${kind}","msg":"request","requestId":"${requestId}","method":"${method}","route":${JSON.stringify(route)},"status":${status},"ms":${Math.round(ms * 1000) / 1000}`;
-      if (address !== undefined) line += `,"address":${JSON.stringify(address)}`;
-      if (principal !== undefined)
-        line += `,"principal":${JSON.stringify(principal.id)},"principalName":${JSON.stringify(principal.name)}`;
+      if (method !== last.method || route !== last.route || status !== last.status) {
+        const text = `","method":"${method}","route":${quoted(route)},"status":${status},"ms":`;
+        last = { method, route, status, text, level: status >= 500 ? "error" : "info" };
+      }
+      const took = Math.round(ms * 1000) / 1000;
+      let line = `{"time":"${time()}","level":"${last.level}","msg":"request","requestId":"${requestId}${last.text}${took}`;
+      if (address !== undefined) line += `,"address":${quoted(address)}`;
+      if (principal !== undefined) line += who(principal);
       if (name !== undefined) line += `,"name":${JSON.stringify(name)}`;
       if (code !== undefined) line += `,"code":"${code}"`;
       if (reason !== undefined) line += `,"reason":${JSON.stringify(reason)}`;
