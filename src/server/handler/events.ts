@@ -1,10 +1,10 @@
 import type { Cursor } from "../../driver.ts";
+import { feedPages } from "../../feed.ts";
 import type { PromptName } from "../../names.ts";
 import { readable } from "./authorize.ts";
 import type { Call } from "./context.ts";
 import type { News } from "./feed.ts";
 
-const LIMIT = 1000;
 /** Proxies close what is silent. Milliseconds. */
 const HEARTBEAT = 15_000;
 /** Names that wait for a reader that is slow; beyond them it reads the feed again from where it is. */
@@ -22,11 +22,11 @@ export async function eventStream(call: Call, from: Cursor | undefined): Promise
   const { driver, watcher, access, streams } = call.shared;
   const { address, request } = call;
   const leave = streams.enter(call.principal, address);
-  let cursor: Cursor | undefined;
+  let cursor: Cursor;
   try {
     // A cursor that is none is the caller's mistake, to be told before the stream begins.
     const query = from === undefined ? { limit: 1 } : { limit: 1, cursor: from };
-    cursor = from ?? (await driver.changes(query, { signal: request.signal })).cursor;
+    cursor = from ?? ((await driver.changes(query, { signal: request.signal })).cursor as Cursor);
     if (from !== undefined) await driver.changes(query, { signal: request.signal });
   } catch (error) {
     leave();
@@ -46,31 +46,33 @@ export async function eventStream(call: Call, from: Cursor | undefined): Promise
   request.signal.addEventListener("abort", close, { once: true });
   const encoder = new TextEncoder();
 
+  /** Names of what changed; `undefined` after a silence. */
+  async function* heard(): AsyncGenerator<readonly PromptName[] | undefined> {
+    for (let isBehind = true; ; ) {
+      if (isBehind) {
+        // What was before the watcher's news is read here, to the end; from then on they are enough.
+        for await (const page of feedPages((query) => driver.changes(query, { signal: ended.signal }), cursor)) {
+          cursor = page.cursor;
+          yield page.names;
+        }
+        isBehind = false;
+        continue;
+      }
+      const news = await waiting.next(HEARTBEAT);
+      if (news === "end") return;
+      isBehind = news === "gap";
+      if (news === "gap") continue;
+      cursor = news?.cursor ?? cursor;
+      yield news?.names;
+    }
+  }
+
+  const isOver = () => ended.signal.aborted || watcher.stopped;
+
   async function* events(): AsyncGenerator<string> {
     yield `retry: 1000\nid: ${cursor}\nevent: ready\ndata: {}\n\n`;
-    // What was before the watcher's news is read here, to the end; from then on they are enough.
-    let isBehind = true;
-    let empty = 0;
-    while (!ended.signal.aborted && !watcher.stopped) {
-      let names: readonly PromptName[] | undefined;
-      if (isBehind) {
-        const query = { limit: LIMIT, ...(cursor === undefined ? {} : { cursor }) };
-        const page = await driver.changes(query, { signal: ended.signal });
-        empty = page.items.length === 0 ? empty + 1 : 0;
-        isBehind = page.cursor !== cursor && empty < 3;
-        cursor = page.cursor;
-        names = page.items.map(({ name }) => name);
-      } else {
-        const news = await waiting.next(HEARTBEAT);
-        if (news === "end") return;
-        if (news === "gap") {
-          isBehind = true;
-          empty = 0;
-          continue;
-        }
-        names = news?.names;
-        cursor = news?.cursor ?? cursor;
-      }
+    if (isOver()) return;
+    for await (const names of heard()) {
       const credentials = { authorization, address };
       const principal = access.remembered?.(credentials) ?? (await access.authenticate(credentials));
       if (names === undefined) yield ": still here\n\n";
@@ -78,6 +80,7 @@ export async function eventStream(call: Call, from: Cursor | undefined): Promise
         const text = changeEvents([...new Set(names)].filter(readable(access, principal)), cursor);
         if (text !== "") yield text;
       }
+      if (isOver()) return;
     }
   }
 
@@ -97,7 +100,7 @@ export async function eventStream(call: Call, from: Cursor | undefined): Promise
   });
 }
 
-function changeEvents(names: readonly PromptName[], cursor: Cursor | undefined): string {
+function changeEvents(names: readonly PromptName[], cursor: Cursor): string {
   return names
     .map((name, i) => {
       // The id stands with the last one: who breaks off before it is told of all of them again.

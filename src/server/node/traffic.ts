@@ -203,9 +203,17 @@ export function createTraffic(options: TrafficOptions): Traffic {
     response.end(method === "HEAD" ? undefined : body);
     const ms = performance.now() - started;
     const principal = access.seen;
-    const nothing = undefined;
-    const route = READY_ROUTE;
-    tell(info, { method, route, status, ms, principal, code: nothing, name: nothing, reason: nothing, aborted: false });
+    tell(info, {
+      method,
+      route: READY_ROUTE,
+      status,
+      ms,
+      principal,
+      code: undefined,
+      name: undefined,
+      reason: undefined,
+      aborted: false,
+    });
     return true;
   }
 
