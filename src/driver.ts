@@ -120,8 +120,8 @@ export interface Provenance {
 export interface Lease {
   until: number;
   /**
-   * Counts the changes of the whole store, where the driver sees every one: while the count stays, no lease that names this
-   * very object has ended. Only for leases without an age (`until` is infinite).
+   * Grows whenever a lease that names this very object is ended before its time: while the count stays, each of them stands
+   * until the `until` that was read. A layer that ends leases by itself gives them a `store` of its own, or none.
    */
   readonly store?: { readonly changes: number };
 }

@@ -30,6 +30,17 @@ interface Remembered {
   lease: Lease;
 }
 
+/** What may be given at once. */
+interface Ready {
+  readonly prompt: Prompt;
+  /** Whole seconds after `ORIGIN`: a small number lies in the object itself, any other one somewhere else in memory. */
+  readonly until: number;
+}
+
+const ORIGIN = Date.now();
+/** Thirty-four years. */
+const FOREVER = 2 ** 30;
+
 const NO_LEASE: Lease = Object.freeze({ until: 0 });
 
 function holds(lease: Lease): boolean {
@@ -42,7 +53,7 @@ export class Reader {
   readonly #remembered = new Map<string, Remembered>();
   #bytes = 0;
   // What is behind #remembered lies all over the memory. As long as nothing at all changes, one look-up is enough.
-  #ready = new Map<string, Prompt>();
+  #ready = new Map<string, Ready>();
   #store: Lease["store"];
   #seen = 0;
 
@@ -64,7 +75,8 @@ export class Reader {
     }
     if (this.#store?.changes === this.#seen) {
       const ready = this.#ready.get(selector);
-      if (ready !== undefined) return ready;
+      if (ready !== undefined && (ready.until === FOREVER || ready.until > (Date.now() - ORIGIN) / 1000))
+        return ready.prompt;
     }
     const known = this.#remembered.get(selector) ?? this.#remember(selector);
     if (holds(known.lease)) {
@@ -98,8 +110,7 @@ export class Reader {
 
   /** Puts what holds now at hand, if there is a way to know that everything still does. */
   #hold(selector: string, prompt: Prompt, { store, until }: Lease): void {
-    // A layer that gave it an age of its own may have kept the rest of it.
-    if (store === undefined || until !== Number.POSITIVE_INFINITY) return;
+    if (store === undefined) return;
     this.#store ??= store;
     // Of several stores behind one driver, the first.
     if (store !== this.#store) return;
@@ -107,7 +118,7 @@ export class Reader {
       this.#ready = new Map();
       this.#seen = store.changes;
     }
-    this.#ready.set(selector, prompt);
+    this.#ready.set(selector, { prompt, until: Math.min(Math.floor((until - ORIGIN) / 1000), FOREVER) });
   }
 
   /** Ends what was remembered; called before the driver is closed. */

@@ -1,6 +1,6 @@
 import type { PromptName } from "../../names.ts";
 import type { DiskTier } from "./disk.ts";
-import { ageOf, type Cell, type Entry, type PageCell, type PageEntry, Shelf } from "./shelf.ts";
+import { ageOf, type Cell, type Entry, endLease, type PageCell, type PageEntry, Shelf } from "./shelf.ts";
 
 /** What is in memory: shelves by name, within a bound of bytes, and with the disk behind it where there is one. */
 export class Keeper {
@@ -9,6 +9,7 @@ export class Keeper {
   readonly #entries = new Set<Entry | PageEntry>();
   readonly #maxBytes: number;
   readonly #disk: DiskTier | undefined;
+  readonly #ended = { changes: 0 };
   #bytes = 0;
   dropped = 0;
 
@@ -36,7 +37,7 @@ export class Keeper {
   shelf(name: PromptName): Shelf {
     const found = this.#shelves.get(name);
     if (found !== undefined) return found;
-    const shelf = new Shelf(name);
+    const shelf = new Shelf(name, this.#ended);
     shelf.loaded = this.#disk === undefined;
     this.#shelves.set(name, shelf);
     return shelf;
@@ -52,7 +53,7 @@ export class Keeper {
         // What came meanwhile is newer.
         if (shelf.loaded || entry.cell.entry !== undefined) return;
         if (shelf.epoch !== epoch || entry.at.wall <= shelf.expiredBefore) entry.expired = true;
-        if (entry.expired && "lease" in entry) entry.lease.until = 0;
+        if (entry.expired && "lease" in entry) endLease(entry);
         this.#add(entry);
       });
       shelf.loaded = true;
@@ -95,7 +96,7 @@ export class Keeper {
     for (const { entry } of shelf.cells()) {
       if (entry === undefined) continue;
       entry.expired = true;
-      entry.lease.until = 0;
+      endLease(entry);
     }
     for (const { entry } of shelf.pages.values()) if (entry !== undefined) entry.expired = true;
     this.save(shelf);
@@ -122,7 +123,7 @@ export class Keeper {
     for (const entry of this.#entries) {
       const ttl = "ttl" in entry ? entry.ttl : 0;
       const age = ageOf(entry);
-      if ("lease" in entry && age > ttl) entry.lease.until = 0;
+      if ("lease" in entry && age > ttl) endLease(entry);
       if (age > ttl + maxStale) this.drop(entry.cell);
     }
   }
@@ -145,7 +146,7 @@ export class Keeper {
     const { entry } = cell;
     if (entry === undefined) return;
     // A lease that outlives its entry could not be ended any more.
-    if ("lease" in entry) entry.lease.until = 0;
+    if ("lease" in entry) endLease(entry);
     cell.entry = undefined;
     this.#entries.delete(entry);
     this.#bytes -= entry.bytes;

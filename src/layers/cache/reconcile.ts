@@ -2,7 +2,7 @@ import type { HeadState, ReadAnswer } from "../../driver.ts";
 import { labelTarget } from "../../rules/latest.ts";
 import { compareVersions } from "../../semver.ts";
 import type { Keeper } from "./keeper.ts";
-import type { Cell, Instant, Shelf } from "./shelf.ts";
+import { type Cell, endLease, type Instant, type Shelf } from "./shelf.ts";
 
 /**
  * A head that came with one answer says something of all others: what it marks as removed or no longer names is thrown
@@ -28,7 +28,7 @@ export function reconcile(keeper: Keeper, shelf: Shelf, { head, latest }: HeadSt
     if (target === undefined && selector.kind !== "head") keeper.drop(cell);
     else {
       entry.expired = true;
-      entry.lease.until = 0;
+      endLease(entry);
     }
   }
 }

@@ -92,8 +92,12 @@ export class Shelf {
   /** What was true before this time (on disk) must be asked for again. */
   expiredBefore = 0;
 
-  constructor(name: PromptName) {
+  /** Counts leases that were ended; one for all shelves of a cache. */
+  readonly ended: { changes: number };
+
+  constructor(name: PromptName, ended: { changes: number }) {
     this.name = name;
+    this.ended = ended;
   }
 
   /** The kinds have a map each: version `3` and a label `3` can't meet (I10), and no key is built for a hit. */
@@ -160,7 +164,7 @@ export function createEntry(
   ttl: number,
   options: { readonly expired?: boolean; readonly known?: Revision | undefined } = {},
 ): Entry {
-  const lease: Lease = { until: 0 };
+  const lease: Lease = { until: 0, store: cell.shelf.ended };
   const entry: Entry = {
     cell,
     answer: withProvenance(source, { source: SOURCE, fetchedAt: at.wall, stale: false }, lease),
@@ -175,6 +179,12 @@ export function createEntry(
   };
   if (!entry.expired) extendLease(entry);
   return entry;
+}
+
+export function endLease({ cell, lease }: Entry): void {
+  if (lease.until === 0) return;
+  lease.until = 0;
+  cell.shelf.ended.changes++;
 }
 
 /** Given with a hit; the lease of a version is prolonged as long as it is asked for. */

@@ -22,9 +22,24 @@ function essence(answer: ReadAnswer): string {
   );
 }
 
-function leasedAnswers(hand: Hand, what: string): { what: string; answer: ReadAnswer }[] {
-  const answer = hand.driver.peek(askOf("a", what));
-  return answer === undefined ? [] : [{ what, answer }];
+/** An answer, and what a reader remembers of its lease. */
+interface Leased {
+  readonly what: string;
+  readonly answer: ReadAnswer;
+  readonly until: number;
+  readonly changes: number | undefined;
+}
+
+function leasedAnswers(what: string, answer: ReadAnswer | undefined): Leased[] {
+  if (answer?.lease === undefined) return [];
+  const { until, store } = answer.lease;
+  return [{ what, answer, until, changes: store?.changes }];
+}
+
+/** By the lease itself, or by the count of those that were ended. */
+function stands({ answer: { lease }, until, changes }: Leased): boolean {
+  if ((lease?.until ?? 0) > Date.now()) return true;
+  return changes !== undefined && until > Date.now() && lease?.store?.changes === changes;
 }
 
 async function prepare(hand: Hand): Promise<void> {
@@ -146,13 +161,14 @@ export const reads: readonly Case[] = [
     for (const [i, step] of steps.entries()) {
       const before = new Map<string, ReadAnswer>();
       for (const what of WHATS) before.set(what, await hand.ask("a", what));
-      const leased = [...WHATS, ...WHATS].flatMap((what) => leasedAnswers(hand, what));
-      for (const what of WHATS) leased.push({ what, answer: await hand.ask("a", what) });
+      const leased = [...WHATS, ...WHATS].flatMap((what) => leasedAnswers(what, hand.driver.peek(askOf("a", what))));
+      for (const what of WHATS) leased.push(...leasedAnswers(what, await hand.ask("a", what)));
       await step();
-      for (const { what, answer } of leased) {
-        if (answer.lease === undefined || answer.lease.until <= Date.now()) continue;
+      for (const one of leased) {
+        if (!stands(one)) continue;
+        const { what } = one;
         same(
-          essence(answer),
+          essence(one.answer),
           essence(await hand.ask("a", what)),
           `step ${i}: the lease of ${what} holds, the answer does not`,
         );

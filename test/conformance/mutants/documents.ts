@@ -239,6 +239,30 @@ export const documentMutants: readonly Mutant[] = [
   },
 
   mutant(
+    "leases name a count of ended ones that never grows",
+    "I3 known and lease: neither holds when the answer would be another",
+    (inner) => {
+      const store = { changes: 0 };
+      return {
+        peek(ask) {
+          const answer = inner.peek(ask);
+          const { lease } = answer ?? {};
+          if (answer === undefined || lease === undefined) return answer;
+          return {
+            ...answer,
+            lease: {
+              store,
+              get until() {
+                return lease.until;
+              },
+            },
+          };
+        },
+      };
+    },
+  ),
+
+  mutant(
     "unchanged is answered to every known revision of now or before",
     "I3 known and lease: neither holds when the answer would be another",
     (inner) => {
