@@ -73,15 +73,24 @@ export function isGranted(
   protectedLabels: ReadonlySet<Label> = NONE,
 ): boolean {
   if (!KNOWN.has(right)) return false;
-  return grants.some((grant) => {
-    if (!covers(grant.prefix, name)) return false;
-    if (grant.labels !== undefined && grant.right !== "promote") return false;
-    if (grant.right === "admin") return true;
-    if (grant.right !== right) return false;
-    if (right !== "promote") return true;
-    if (grant.labels !== undefined) return label !== undefined && grant.labels.includes(label);
-    return label === undefined || !protectedLabels.has(label);
-  });
+  for (const grant of grants) if (holds(grant, right, name, label, protectedLabels)) return true;
+  return false;
+}
+
+function holds(
+  grant: Grant,
+  right: Right,
+  name: string | undefined,
+  label: Label | undefined,
+  protectedLabels: ReadonlySet<Label>,
+): boolean {
+  if (!covers(grant.prefix, name)) return false;
+  if (grant.labels !== undefined && grant.right !== "promote") return false;
+  if (grant.right === "admin") return true;
+  if (grant.right !== right) return false;
+  if (right !== "promote") return true;
+  if (grant.labels !== undefined) return label !== undefined && grant.labels.includes(label);
+  return label === undefined || !protectedLabels.has(label);
 }
 
 /** Whether it holds the right to anything at all: what a list or a feed needs before it is filtered prompt by prompt. */

@@ -18,7 +18,7 @@ export interface HandlerOptions {
   readonly policy?: PublishPolicy;
   /** Of a `POST` of commits or reads. Default 16 MiB. */
   readonly maxBodyBytes?: number;
-  /** Of answers that lie ready in memory. Default 64 MiB. */
+  /** Of answers that lie ready in memory; each body counts twice, as a server may keep it in two forms. Default 64 MiB. */
   readonly readyBytes?: number;
   /** How often the change feed is looked at while somebody needs to know. Milliseconds; default 250. */
   readonly pollInterval?: number;

@@ -4,7 +4,8 @@ import { findRoute } from "../handler/route.ts";
 import { checkTarget } from "../protocol/path.ts";
 import { StatusError } from "../protocol/problem.ts";
 
-const METHODS: ReadonlySet<string> = new Set(["GET", "HEAD", "PUT", "POST", "DELETE", "PATCH", "OPTIONS", "TRACE"]);
+/** Beside GET and HEAD. */
+const METHODS: ReadonlySet<string> = new Set(["PUT", "POST", "DELETE", "PATCH", "OPTIONS", "TRACE"]);
 /** Of these a second one could be read by one side and not by the other. */
 const ONCE = [
   "host",
@@ -18,24 +19,34 @@ const ONCE = [
   "idempotency-key",
   "x-request-id",
 ];
-const BITS: ReadonlyMap<string, number> = new Map(ONCE.map((name, i) => [name, 1 << i]));
-const [HOST_BIT, LENGTH_BIT, CODING_BIT] = ["host", "content-length", "transfer-encoding"].map((name) =>
-  BITS.get(name),
-) as [number, number, number];
 
-const MAX_NAMES = 500;
-/** By names as they were written, which are few: to lower them all again for each request takes longer than the check. */
-const written = new Map<string, number>();
+interface Once {
+  readonly name: string;
+  readonly first: number;
+  readonly bit: number;
+}
+
+/** By length: names are new strings in every request, and to hash each takes longer than to see that it is none of these. */
+const BY_LENGTH: (readonly Once[] | undefined)[] = [];
+for (const [i, name] of ONCE.entries())
+  BY_LENGTH[name.length] = [...(BY_LENGTH[name.length] ?? []), { name, first: name.charCodeAt(0), bit: 1 << i }];
+const [HOST_BIT, LENGTH_BIT, CODING_BIT] = ["host", "content-length", "transfer-encoding"].map(bitOf) as [
+  number,
+  number,
+  number,
+];
 
 /** 0 for a header that may come twice. */
 function bitOf(name: string): number {
-  let bit = written.get(name);
-  if (bit === undefined) {
-    bit = BITS.get(name.toLowerCase()) ?? 0;
-    if (written.size >= MAX_NAMES) written.clear();
-    if (name.length <= 64) written.set(name, bit);
+  const length = name.length;
+  const like = length < BY_LENGTH.length ? BY_LENGTH[length] : undefined;
+  if (like === undefined) return 0;
+  const first = name.charCodeAt(0) | 0x20;
+  for (let i = 0; i < like.length; i++) {
+    const one = like[i] as Once;
+    if (one.first === first && (one.name === name || one.name === name.toLowerCase())) return one.bit;
   }
-  return bit;
+  return 0;
 }
 
 /** A name, an IPv4 address or an IPv6 one in brackets, with or without a port: what clients write. */
@@ -49,8 +60,8 @@ const refused = (status: number, detail: string) => new StatusError(status, "INV
  * @param rawHeaders flat, as Node gives them
  */
 export function headRefusal(method: string, rawHeaders: readonly string[]): StatusError | undefined {
-  if (!METHODS.has(method)) return refused(501, "this method is not known here");
   const bodiless = method === "GET" || method === "HEAD";
+  if (!bodiless && !METHODS.has(method)) return refused(501, "this method is not known here");
   let seen = 0;
   for (let i = 0; i < rawHeaders.length; i += 2) {
     const bit = bitOf(rawHeaders[i] as string);

@@ -3,6 +3,7 @@ import { RegistryError, show } from "../../errors.ts";
 import type { PromptRegistry } from "../../registry.ts";
 import { Gate } from "../operations/gate.ts";
 import { figuresOf, probe, ReadinessCheck } from "../operations/health.ts";
+import { Ledger } from "../operations/ledger.ts";
 import { checkLimits, type ServerLimits, throttled } from "../operations/limits.ts";
 import { createLog, type LogLevel } from "../operations/log.ts";
 import { Metrics } from "../operations/metrics.ts";
@@ -92,6 +93,7 @@ export async function listen(
   const access = throttled(options.access, limits.principalRate);
   const metrics = options.metrics ?? new Metrics();
   const log = createLog(options.log ?? (() => {}), options.log === undefined ? "off" : options.logLevel);
+  const ledger = new Ledger(metrics, log);
   const readiness = new ReadinessCheck(registry, { maxAge: Math.max(2000, pollOf(registry) ?? 0) });
   const figures = figuresOf(registry);
   const gate = new Gate({ concurrency: limits.concurrency, queue: limits.queue, wait: limits.queueWait });
@@ -151,6 +153,7 @@ export async function listen(
     limits,
     metrics,
     log,
+    ledger,
     isHost: (name) => isHost(name),
     isProxy:
       options.trustedProxies === undefined || options.trustedProxies.length === 0
@@ -219,6 +222,7 @@ export async function listen(
     probing.abort();
     await Promise.all([watch.stop(), probed]);
     await aside?.close();
+    ledger.write();
     log.event(cut === 0 ? "info" : "warn", "stopped", { cut });
     log.close();
     metrics.close();

@@ -1,18 +1,21 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Socket } from "node:net";
+import { performance } from "node:perf_hooks";
 import { type ErrorCode, RegistryError } from "../../errors.ts";
 import { addressKey, Buckets } from "../operations/buckets.ts";
+import type { Ended, Ledger } from "../operations/ledger.ts";
 import type { CheckedLimits, ThrottledAccess } from "../operations/limits.ts";
 import type { Log } from "../operations/log.ts";
 import type { Metrics, Refused } from "../operations/metrics.ts";
 import { reasonOf } from "../operations/reason.ts";
 import { givenRequestId, requestIds } from "../operations/request-id.ts";
 import { PROBLEM_TYPE, problemOf, StatusError, statusOf } from "../protocol/problem.ts";
-import type { Principal, RequestEvent, RequestInfo } from "../types.ts";
+import type { RequestEvent, RequestInfo } from "../types.ts";
 import { hasBody, isSmallRest } from "./body.ts";
 import { clientAddress, headRefusal, isLoopback, methodRefusal, targetRefusal } from "./check.ts";
 import { exchange, type Site } from "./exchange.ts";
 import { isGivenUp, noteBody } from "./given-up.ts";
+import { endInOnePiece, pieceOf } from "./one-piece.ts";
 import { retrySeconds, unchangedHeaders, withHeaders } from "./reply.ts";
 
 export interface TrafficOptions {
@@ -20,6 +23,7 @@ export interface TrafficOptions {
   readonly limits: CheckedLimits;
   readonly metrics: Metrics;
   readonly log: Log;
+  readonly ledger: Ledger;
   readonly isHost: (host: string | undefined) => boolean;
   readonly isProxy: ((address: string) => boolean) | undefined;
   /** Answers of the server itself, by path. */
@@ -40,26 +44,12 @@ interface Arrival {
   readonly started: number;
 }
 
-interface Told {
-  readonly method: string;
-  readonly route: string;
-  readonly status: number;
-  readonly ms: number;
-  readonly principal: Principal | undefined;
-  readonly code: string | undefined;
-  /** Of the prompt. */
-  readonly name: string | undefined;
-  readonly reason: string | undefined;
-  readonly aborted: boolean;
-}
-
 interface Pending {
   event: RequestEvent | undefined;
 }
 
 /** Only exact versions lie ready. */
 const READY_ROUTE = "GET /v1/prompts/{name}/-/versions/{version}";
-const OWN_OPEN: ReadonlySet<string> = new Set(["/healthz", "/readyz"]);
 
 export interface Traffic {
   onRequest(request: IncomingMessage, response: ServerResponse): void;
@@ -71,7 +61,7 @@ export interface Traffic {
 
 /** What happens to each request, from its headers to its line in the log. */
 export function createTraffic(options: TrafficOptions): Traffic {
-  const { limits, metrics, log, isHost, isProxy, own, access } = options;
+  const { limits, metrics, log, ledger, isHost, isProxy, own, access } = options;
   const { handler, secure } = options.site;
   const nextId = requestIds();
   const addresses = new Buckets(limits.addressRate);
@@ -83,7 +73,9 @@ export function createTraffic(options: TrafficOptions): Traffic {
   const reasons = new WeakMap<ServerResponse, string>();
   let hasWarned = false;
   const prepared = new WeakMap<readonly string[], string[]>();
+  const pieces = new WeakMap<Uint8Array, { readonly text: string | undefined }>();
   const secureFlat = secure.flat();
+  const longestOwn = Math.max(...[...own.keys()].map((path) => path.length));
 
   const site: Site = { ...options.site, refuse };
 
@@ -92,12 +84,10 @@ export function createTraffic(options: TrafficOptions): Traffic {
     if (entry !== undefined) entry.event = event;
   }
 
-  function tell(info: Info, told: Told): void {
-    const { principal } = told;
-    metrics.request(told.route, told.method, told.status, told.ms, told.code);
-    if (principal !== undefined) access.debit(principal);
-    const { requestId, address } = info;
-    log.request(requestId, address, told);
+  function tell(ended: Ended): void {
+    const { principal } = ended;
+    if (principal !== undefined) access.debit(principal, ended.at);
+    ledger.add(ended);
   }
 
   function refuse(request: IncomingMessage, response: ServerResponse, why: Refused, error: RegistryError): void {
@@ -133,6 +123,16 @@ export function createTraffic(options: TrafficOptions): Traffic {
     return all;
   }
 
+  /** `undefined` for a body that is sent as it is. */
+  function pieceFor(body: Uint8Array): string | undefined {
+    let piece = pieces.get(body);
+    if (piece === undefined) {
+      piece = { text: pieceOf(body) };
+      pieces.set(body, piece);
+    }
+    return piece.text;
+  }
+
   function addressOf(request: IncomingMessage): string | undefined {
     const peer = request.socket.remoteAddress;
     if (!hasWarned && request.headers["x-forwarded-for"] !== undefined) warnOfProxy(peer);
@@ -164,7 +164,7 @@ export function createTraffic(options: TrafficOptions): Traffic {
     const arrival: Arrival = { request, response, info, started: performance.now() };
     const refusal = refusalOf(arrival);
     if (refusal !== undefined) turnAway(arrival, ...refusal);
-    else if (own.has(target)) answerSelf(arrival, target);
+    else if (target.length <= longestOwn && own.has(target)) answerSelf(arrival, target);
     else if (!answerReady(arrival)) work(arrival);
   }
 
@@ -172,7 +172,7 @@ export function createTraffic(options: TrafficOptions): Traffic {
     const malformed = headRefusal(request.method as string, request.rawHeaders);
     if (malformed !== undefined) return ["malformed", malformed];
     const { address, target } = info;
-    if (OWN_OPEN.has(target)) return undefined;
+    if (target === "/healthz" || target === "/readyz") return undefined;
     if (!isHost(request.headers.host)) {
       const detail = "this server is not called by that name; see allowedHosts";
       return ["host", new RegistryError("FORBIDDEN", detail, { field: "host" })];
@@ -200,15 +200,20 @@ export function createTraffic(options: TrafficOptions): Traffic {
     let headers = headersOf(status, ready.headers);
     if (request.headers["x-request-id"] !== undefined) headers = [...headers, "x-request-id", info.requestId];
     response.writeHead(status, site.isDraining() ? [...headers, "connection", "close"] : headers);
-    response.end(method === "HEAD" ? undefined : body);
-    const ms = performance.now() - started;
-    const principal = access.seen;
-    tell(info, {
+    const piece = body === undefined || method === "HEAD" ? "" : pieceFor(body);
+    if (piece === undefined) response.end(body);
+    else if (piece === "") response.end();
+    else endInOnePiece(response, piece);
+    const at = performance.now();
+    tell({
+      requestId: info.requestId,
+      address: info.address,
+      at,
       method,
       route: READY_ROUTE,
       status,
-      ms,
-      principal,
+      ms: at - started,
+      principal: access.seen,
       code: undefined,
       name: undefined,
       reason: undefined,
@@ -222,11 +227,14 @@ export function createTraffic(options: TrafficOptions): Traffic {
     // 499 stands for a client that was gone before there was an answer.
     const status = response.headersSent ? response.statusCode : 499;
     const code = codes.get(response) ?? event?.code;
-    const ms = performance.now() - started;
+    const at = performance.now();
     const { principal, name } = event ?? {};
     const isOurs = status >= 500 || code === "INTERNAL" || code === "CONFIG" || code === "CORRUPT";
     const reason = reasons.get(response) ?? (isOurs && event?.error !== undefined ? reasonOf(event.error) : undefined);
-    tell(info, { method, route, status, ms, principal, code, name, reason, aborted: !response.writableFinished });
+    const { requestId, address } = info;
+    const ms = at - started;
+    const aborted = !response.writableFinished;
+    tell({ requestId, address, at, method, route, status, ms, principal, code, name, reason, aborted });
   }
 
   function turnAway(arrival: Arrival, why: Refused, error: RegistryError): void {

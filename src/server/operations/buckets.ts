@@ -1,9 +1,17 @@
+import { performance } from "node:perf_hooks";
 /** How often something may happen. */
 export interface Rate {
   /** A second, in the long run. `Infinity`: no limit. */
   readonly rate: number;
   /** At once, after a quiet time. Default: twice the rate. */
   readonly burst?: number;
+}
+
+interface Bucket {
+  /** When the key would have paid for everything it took. */
+  paid: number;
+  /** There was at least one more when the last was taken; so there is one now, whatever the time. */
+  hasMore: boolean;
 }
 
 const MAX_KEYS = 20_000;
@@ -13,8 +21,7 @@ const MAX_KEYS = 20_000;
  * than 20,000 keys those that are full again are forgotten, and where that is not enough, those that came first.
  */
 export class Buckets {
-  /** When the key would have paid for everything it took. */
-  readonly #paid = new Map<string, number>();
+  readonly #buckets = new Map<string, Bucket>();
   readonly #interval: number;
   readonly #slack: number;
   readonly #maxKeys: number;
@@ -31,36 +38,48 @@ export class Buckets {
   }
 
   get size(): number {
-    return this.#paid.size;
+    return this.#buckets.size;
   }
 
-  /** Takes one. @returns 0, or the milliseconds until one is there; nothing was taken then */
-  take(key: string): number {
+  /**
+   * Takes one.
+   *
+   * @param now where the caller has just looked at the clock
+   * @returns 0, or the milliseconds until one is there; nothing was taken then
+   */
+  take(key: string, now = this.#now()): number {
     if (this.#interval === 0) return 0;
-    const now = this.#now();
-    const paid = this.#paid.get(key);
+    const bucket = this.#buckets.get(key);
+    const paid = bucket?.paid;
     const from = paid === undefined || paid < now ? now : paid;
     const wait = from - now - this.#slack;
     if (wait > 0) return wait;
-    if (paid === undefined && this.#paid.size >= this.#maxKeys) this.#makeRoom(now);
-    this.#paid.set(key, from + this.#interval);
+    const after = from + this.#interval;
+    const hasMore = after - now <= this.#slack;
+    if (bucket !== undefined) {
+      bucket.paid = after;
+      bucket.hasMore = hasMore;
+      return 0;
+    }
+    if (this.#buckets.size >= this.#maxKeys) this.#makeRoom(now);
+    this.#buckets.set(key, { paid: after, hasMore });
     return 0;
   }
 
   /** What `take` would say, without taking. */
   wait(key: string): number {
-    const paid = this.#paid.get(key);
-    if (paid === undefined) return 0;
-    return Math.max(0, paid - this.#now() - this.#slack);
+    const bucket = this.#buckets.get(key);
+    if (bucket === undefined || bucket.hasMore) return 0;
+    return Math.max(0, bucket.paid - this.#now() - this.#slack);
   }
 
   /** Full buckets are as good as none. Where all are in use, a tenth goes: better than memory without end. */
   #makeRoom(now: number): void {
-    for (const [key, paid] of this.#paid) if (paid <= now) this.#paid.delete(key);
-    let excess = this.#paid.size - Math.floor(this.#maxKeys * 0.9);
-    for (const key of this.#paid.keys()) {
+    for (const [key, { paid }] of this.#buckets) if (paid <= now) this.#buckets.delete(key);
+    let excess = this.#buckets.size - Math.floor(this.#maxKeys * 0.9);
+    for (const key of this.#buckets.keys()) {
       if (excess-- <= 0) break;
-      this.#paid.delete(key);
+      this.#buckets.delete(key);
     }
   }
 }

@@ -86,7 +86,8 @@ const NOBODY: ReadonlySet<string> = new Set(["anonymous", "anyone"]);
 export interface ThrottledAccess extends Access {
   /** Whom `remembered` told last. */
   seen: Principal | undefined;
-  debit(principal: Principal): void;
+  /** @param now by the clock of `performance`, where the caller has just looked at it */
+  debit(principal: Principal, now?: number): void;
 }
 
 /**
@@ -119,8 +120,8 @@ export function throttled(access: Access, rate: Rate, now?: () => number): Throt
             return throttled.seen;
           },
         }),
-    debit(principal) {
-      if (!NOBODY.has(principal.id)) buckets.take(principal.id);
+    debit(principal, now) {
+      if (!NOBODY.has(principal.id)) buckets.take(principal.id, now);
     },
   };
   return throttled;

@@ -5,6 +5,9 @@ export type LogLevel = "all" | "errors" | "off";
 
 /** One request, when it has ended. */
 export interface RequestRecord {
+  readonly requestId: string;
+  /** Of the client. */
+  readonly address?: string | undefined;
   readonly method: string;
   /** The pattern, never the target: a query may hold what nobody should read. */
   readonly route: string;
@@ -22,7 +25,8 @@ export interface RequestRecord {
 }
 
 export interface Log {
-  request(requestId: string, address: string | undefined, record: RequestRecord): void;
+  /** @param time when it ended, in milliseconds since the epoch. Default: now */
+  request(record: RequestRecord, time?: number): void;
   event(level: "info" | "warn" | "error", message: string, fields?: Readonly<Record<string, unknown>>): void;
   /** Writes what is waiting. */
   flush(): void;
@@ -50,8 +54,7 @@ export function createLog(sink: (lines: string) => void, level: LogLevel = "all"
   /** Most requests are like the one before. */
   let last = { method: "", route: "", status: 0, text: "", level: "info" };
 
-  function time(): string {
-    const now = Date.now();
+  function timeOf(now: number): string {
     if (now === instant) return shown;
     instant = now;
     const whole = now - (now % 1000);
@@ -102,15 +105,15 @@ export function createLog(sink: (lines: string) => void, level: LogLevel = "all"
   }
 
   return {
-    request(requestId, address, record) {
-      const { status, method, route, ms, principal, name, code, reason, aborted } = record;
+    request(record, time = Date.now()) {
+      const { requestId, address, status, method, route, ms, principal, name, code, reason, aborted } = record;
       if (level === "off" || (level === "errors" && status < 400)) return;
       if (method !== last.method || route !== last.route || status !== last.status) {
         const text = `","method":"${method}","route":${quoted(route)},"status":${status},"ms":`;
         last = { method, route, status, text, level: status >= 500 ? "error" : "info" };
       }
       const took = Math.round(ms * 1000) / 1000;
-      let line = `{"time":"${time()}","level":"${last.level}","msg":"request","requestId":"${requestId}${last.text}${took}`;
+      let line = `{"time":"${timeOf(time)}","level":"${last.level}","msg":"request","requestId":"${requestId}${last.text}${took}`;
       if (address !== undefined) line += `,"address":${quoted(address)}`;
       if (principal !== undefined) line += who(principal);
       if (name !== undefined) line += `,"name":${JSON.stringify(name)}`;
@@ -120,7 +123,7 @@ export function createLog(sink: (lines: string) => void, level: LogLevel = "all"
       add(`${line}}\n`);
     },
     event(kind, message, fields = {}) {
-      add(`${JSON.stringify({ time: time(), level: kind, msg: message, ...fields })}\n`);
+      add(`${JSON.stringify({ time: timeOf(Date.now()), level: kind, msg: message, ...fields })}\n`);
     },
     flush,
     close: flush,

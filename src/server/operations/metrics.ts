@@ -47,6 +47,7 @@ export class Metrics {
   readonly #started = Date.now() / 1000;
   readonly #delay = monitorEventLoopDelay({ resolution: 20 });
   readonly #version: string;
+  #prepare = () => {};
 
   constructor(options: { readonly version?: string } = {}) {
     this.#version = options.version ?? "";
@@ -74,6 +75,11 @@ export class Metrics {
     if (code !== undefined) this.#errors.set(code, (this.#errors.get(code) ?? 0) + 1);
   }
 
+  /** Called by who counts late, before each reading. */
+  beforeReading(prepare: () => void): void {
+    this.#prepare = prepare;
+  }
+
   refused(why: Refused): void {
     this.#refused.set(why, (this.#refused.get(why) ?? 0) + 1);
   }
@@ -95,6 +101,7 @@ export class Metrics {
   }
 
   text(gauges: Gauges): string {
+    this.#prepare();
     const out = new Exposition();
     out.family("prompt_registry_info", "gauge", "Version of the server.");
     out.sample("prompt_registry_info", { version: this.#version, node: process.version }, 1);

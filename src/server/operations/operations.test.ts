@@ -110,8 +110,8 @@ describe("the log", () => {
     const lines: string[] = [];
     const log = createLog((text) => lines.push(...text.trimEnd().split("\n")));
     const principal = { id: "token:x", name: 'a"\n{"level":"forged"}', grants: [] };
-    log.request("id-1", "10.0.0.1", { ...entry, status: 200, principal });
-    log.request("id-2", undefined, { ...entry, status: 503, code: "UNAVAILABLE", principal: undefined });
+    log.request({ requestId: "id-1", address: "10.0.0.1", ...entry, status: 200, principal });
+    log.request({ requestId: "id-2", ...entry, status: 503, code: "UNAVAILABLE", principal: undefined });
     log.flush();
     const [first, second, ...more] = lines.map((line) => JSON.parse(line));
     expect(more).toEqual([]);
@@ -126,7 +126,7 @@ describe("the log", () => {
       const log = createLog((lines) => {
         text += lines;
       }, level);
-      for (const status of [200, 404]) log.request("id", undefined, { ...entry, status, principal: undefined });
+      for (const status of [200, 404]) log.request({ requestId: "id", ...entry, status, principal: undefined });
       log.event("warn", "something");
       log.close();
       return text.trimEnd().split("\n").length;
