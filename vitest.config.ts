@@ -6,7 +6,7 @@ const conformance = ["test/conformance/**/*.test.ts"];
 const faults = [
   "test/process/*faults.test.ts",
   "test/process/*linearizability.test.ts",
-  "test/process/{bit-rot,crashes,power-loss,symlinks}.test.ts",
+  "test/process/{bit-rot,crashes,power-loss,server-soak,symlinks}.test.ts",
 ];
 const process = ["test/process/**/*.test.ts", "test/live/**/*.test.ts"];
 

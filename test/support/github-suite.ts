@@ -8,13 +8,14 @@ import { EMULATE_PROBLEMS, startEmulatedGitHub } from "./emulate-github.ts";
 import { recordGitHub } from "./github-openapi/record.ts";
 import { validateExchange } from "./github-openapi/validate.ts";
 import { commitByGit, fileAt, type Github } from "./github-world.ts";
+import { SLOW } from "./sizes.ts";
 
 export const FULL = process.env.PROMPT_REGISTRY_GITHUB_FULL === "1";
 
 export interface GithubSuite {
   readonly name: string;
   readonly server: "ours" | "ours without GraphQL" | "emulate";
-  /** Which third of {@link SLOW} is run here, 0 to 2; all of it where `PROMPT_REGISTRY_GITHUB_FULL` is 1. */
+  /** Which third of the slow tests is run here, 0 to 2; all of it where `PROMPT_REGISTRY_GITHUB_FULL` is 1. */
   readonly third: number;
   readonly options?: Partial<GithubOptions>;
   readonly wrap?: (driver: StorageDriver) => StorageDriver;
@@ -24,22 +25,6 @@ export interface GithubSuite {
   /** Which tests are run; all where `PROMPT_REGISTRY_GITHUB_FULL` is 1. */
   readonly only?: RegExp;
 }
-
-/** The first of each three needs what only our own server has. Together they take longer than all the others: each is run in one of three suites, and everywhere when asked for. */
-const SLOW = [
-  "I9 no flipped byte is ever served, and verify finds each",
-  "I4 a pointer is never seen on a removed version, while the removal itself moves it away",
-  "I4 a label never resolves to something that is not there, while versions are published, labelled and deleted",
-  "I4 latest never resolves to something that is not there, while versions are published and deleted",
-  "I3 a read of many asks answers every one of them",
-  "I4 a label is never seen before the version that comes with it",
-  "I5 latest never moves back while versions are published in order",
-  "I5 latest is the highest stable version whatever the order of publishing (40 random orders)",
-  "I1 what one handle does, every other handle sees at its next read",
-  "I9 cut, emptied, zeroed, doubled and foreign bytes are never served, and verify finds each",
-  "I6 no event is lost between cursors while several handles write",
-  "I4 every prompt that is listed can be read, while others are published and removed",
-];
 
 interface Place {
   readonly options: GithubOptions;

@@ -5,6 +5,7 @@ import type { StorageDriver } from "../../src/driver.ts";
 import { type S3Native, type S3Options, s3 } from "../../src/drivers/s3/index.ts";
 import { parseName } from "../../src/names.ts";
 import { type BudgetOperation, commitOf, type Damage, documentOf, driverSuite } from "../../src/testing/index.ts";
+import { SLOW } from "./sizes.ts";
 
 /** A server of S3's protocol that a test has started. */
 export interface S3Place {
@@ -39,6 +40,12 @@ export async function createBucket(place: S3Place, Bucket = BUCKET): Promise<voi
   await client.send(new CreateBucketCommand({ Bucket }));
   client.destroy();
 }
+
+const FULL = process.env.PROMPT_REGISTRY_S3_FULL === "1";
+const LARGE = [
+  "I13 a commit and a read of maxBatch work, as far as 500",
+  "I9 through the registry: verify and doctor find nothing wrong with 30 random prompts",
+];
 
 /** What these operations may cost at most, in requests. `latest.json` is one more for every head that is written. */
 export const S3_BUDGETS: Readonly<Record<BudgetOperation, number>> = {
@@ -116,6 +123,11 @@ export function s3Suite(
       return open(of(driver));
     },
     damage,
+    // Beneath the layers they were run.
+    skip: (wrap === undefined || FULL ? [] : [...SLOW, ...LARGE]).map((test) => ({
+      test,
+      reason: "slow: it is run without layers, and here with PROMPT_REGISTRY_S3_FULL=1",
+    })),
     // Handles with a cache of their own see each other's changes after its TTL, which is their contract.
     ...(wrap === undefined ? { another: (driver: StorageDriver) => open(of(driver)), budgets } : {}),
   });
