@@ -79,7 +79,12 @@ export class PromptRegistry {
    * @example
    * const { text, version } = await registry.getPrompt("support/triage@production");
    */
-  async getPrompt(selector: PromptSelector, options?: GetOptions): Promise<Prompt> {
+  getPrompt(selector: PromptSelector, options?: GetOptions): Promise<Prompt> {
+    const promise = options === undefined && typeof selector === "string" ? this.#reader.promised(selector) : undefined;
+    return promise ?? this.#get(selector, options);
+  }
+
+  async #get(selector: PromptSelector, options: GetOptions | undefined): Promise<Prompt> {
     throwIfAborted(options?.signal, "getPrompt");
     if (options?.status !== true) {
       const ready = this.#reader.peek(selector);

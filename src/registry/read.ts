@@ -33,6 +33,8 @@ interface Remembered {
 /** What may be given at once. */
 interface Ready {
   readonly prompt: Prompt;
+  /** The same for who awaits it, made once: a promise that is kept is awaited faster than one that is made. */
+  promise: Promise<Prompt> | undefined;
   /** Whole seconds after `ORIGIN`: a small number lies in the object itself, any other one somewhere else in memory. */
   readonly until: number;
 }
@@ -73,11 +75,8 @@ export class Reader {
       const answer = this.#context.driver.peek(ref as ReadAsk);
       return answer === undefined ? undefined : this.#open(ref, answer);
     }
-    if (this.#store?.changes === this.#seen) {
-      const ready = this.#ready.get(selector);
-      if (ready !== undefined && (ready.until === FOREVER || ready.until > (Date.now() - ORIGIN) / 1000))
-        return ready.prompt;
-    }
+    const ready = this.#atHand(selector);
+    if (ready !== undefined) return ready.prompt;
     const known = this.#remembered.get(selector) ?? this.#remember(selector);
     if (holds(known.lease)) {
       if (known.prompt !== undefined) this.#hold(selector, known.prompt, known.lease);
@@ -99,6 +98,21 @@ export class Reader {
     return prompt;
   }
 
+  /** What {@link peek} would give of what is at hand, as a promise. */
+  promised(selector: string): Promise<Prompt> | undefined {
+    const ready = this.#atHand(selector);
+    if (ready === undefined) return undefined;
+    ready.promise ??= Promise.resolve(ready.prompt);
+    return ready.promise;
+  }
+
+  #atHand(selector: string): Ready | undefined {
+    if (this.#store?.changes !== this.#seen) return undefined;
+    const ready = this.#ready.get(selector);
+    if (ready === undefined) return undefined;
+    return ready.until === FOREVER || ready.until > (Date.now() - ORIGIN) / 1000 ? ready : undefined;
+  }
+
   #remember(selector: string): Remembered {
     const known = this.#remembered.get(selector);
     if (known !== undefined) return known;
@@ -118,7 +132,8 @@ export class Reader {
       this.#ready = new Map();
       this.#seen = store.changes;
     }
-    this.#ready.set(selector, { prompt, until: Math.min(Math.floor((until - ORIGIN) / 1000), FOREVER) });
+    const seconds = Math.min(Math.floor((until - ORIGIN) / 1000), FOREVER);
+    this.#ready.set(selector, { prompt, promise: undefined, until: seconds });
   }
 
   /** Ends what was remembered; called before the driver is closed. */
