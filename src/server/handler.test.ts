@@ -82,6 +82,35 @@ describe("writes", () => {
   });
 });
 
+describe("where there is no body", () => {
+  it("one is refused, and nothing done", async () => {
+    const { send, registry } = await world();
+    const path = "/v1/prompts/support/triage";
+    const refused = await send("DELETE", path, { body: "why" });
+    expect([refused.status, refused.json.code, refused.headers.get("connection")]).toEqual([400, "INVALID", "close"]);
+    expect((await registry.getPrompt("support/triage")).version).toBe("1.0.0");
+    expect((await send("DELETE", path, { body: "" })).status).toBe(200);
+  });
+
+  it("nothing is done before the whole request is there", async () => {
+    const { handler, registry } = await world();
+    let end = () => {};
+    const body = new ReadableStream({
+      start(controller) {
+        end = () => controller.close();
+      },
+    });
+    const url = "http://localhost/v1/prompts/support/triage";
+    const headers = { authorization: "Bearer admin" };
+    const reply = handler(new Request(url, { method: "DELETE", headers, body, duplex: "half" } as RequestInit));
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    expect((await registry.getPrompt("support/triage")).version).toBe("1.0.0");
+    end();
+    expect((await reply).status).toBe(200);
+    await expect(registry.getPrompt("support/triage")).rejects.toMatchObject({ code: "NOT_FOUND" });
+  });
+});
+
 describe("lists, times and the feed", () => {
   it("a page links to the next one", async () => {
     const { send, registry } = await world();

@@ -148,7 +148,7 @@ function* refusal(statements: Statements, row: Row | undefined, change: Change):
 }
 
 /** One new document and nothing else: whether its slot is free is seen when it is written. */
-function isSingle({ add, guard, head, remove, restore }: Change): boolean {
+export function isSingle({ add, guard, head, remove, restore }: Change): boolean {
   return (
     add?.length === 1 && guard === undefined && head === undefined && remove === undefined && restore === undefined
   );

@@ -15,6 +15,14 @@ export function writeStatements(builder: Builder) {
       ? undefined
       : done("lock", db.selectFrom("prompts").select("id").where("name", "=", arg<string>("name")).forUpdate(), "one"),
     state: done("state", withHead().where("p.name", "=", arg<string>("name")), "one"),
+    /** With the version of the schema, where nothing needs to be locked and one statement for both is cheaper than two. */
+    stateForPublish: done(
+      "state_for_publish",
+      withHead()
+        .select(db.selectFrom("prompt_registry_schema").select(sql`max(version)`.as("v")).as("schema_version"))
+        .where("p.name", "=", arg<string>("name")),
+      "one",
+    ),
     /** Of many prompts at once, where a transaction keeps all others out and nothing needs to be locked. */
     states: sqlite
       ? done(

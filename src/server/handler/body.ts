@@ -23,7 +23,11 @@ export function bodyLimit(route: RouteSpec, maxBodyBytes: number): number {
  */
 export async function readBody(request: Request, route: RouteSpec, maxBodyBytes: number): Promise<unknown> {
   const { body } = route;
-  if (body === undefined) return undefined;
+  if (body === undefined) {
+    // Not to go to work before the whole request is there: of one that never is, its sender is told that nothing was done.
+    if (request.body !== null) await readText(request, 0, noBody);
+    return undefined;
+  }
   const type = (request.headers.get("content-type") ?? "").split(";")[0]?.trim().toLowerCase();
   const isText = body.type === "text/markdown" && (type === "text/plain" || type === "text/markdown");
   if (!isText && type !== body.type) {
@@ -36,16 +40,22 @@ export async function readBody(request: Request, route: RouteSpec, maxBodyBytes:
       headers: { "Accept-Encoding": "identity" },
     });
   }
-  const text = await readText(request, bodyLimit(route, maxBodyBytes));
+  const limit = bodyLimit(route, maxBodyBytes);
+  const text = await readText(request, limit, () => tooLong(limit));
   return body.type === "application/json" ? checked(body.schema, parseJson(text), "body") : text;
 }
 
-async function readText(request: Request, limit: number): Promise<string> {
-  const tooLarge = () =>
-    new StatusError(413, "INVALID", `the body is longer than ${limit} bytes`, {
-      field: "body",
-      headers: { Connection: "close" },
-    });
+const CLOSE = { headers: { Connection: "close" } } as const;
+
+function tooLong(limit: number): StatusError {
+  return new StatusError(413, "INVALID", `the body is longer than ${limit} bytes`, { field: "body", ...CLOSE });
+}
+
+function noBody(): StatusError {
+  return new StatusError(400, "INVALID", "there is no body here; leave it out", { field: "body", ...CLOSE });
+}
+
+async function readText(request: Request, limit: number, tooLarge: () => StatusError): Promise<string> {
   if (Number(request.headers.get("content-length") ?? 0) > limit) throw tooLarge();
   const chunks: Uint8Array[] = [];
   let length = 0;

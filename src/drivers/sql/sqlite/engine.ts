@@ -69,11 +69,16 @@ export class SqliteEngine {
 
   /** One transaction. What fails in it leaves nothing behind. */
   async write<T>(make: () => Task<Decision<T>>, op: Operation | undefined, operation: string): Promise<T> {
+    return await this.transact(() => runSync(make(), this.query), op, operation);
+  }
+
+  /** The same for what makes its own calls. */
+  async transact<T>(decide: () => Decision<T>, op: Operation | undefined, operation: string): Promise<T> {
     return await this.patiently(op, operation, () => {
       this.#beginWrite.run([]);
       let decision: Decision<T>;
       try {
-        decision = runSync(make(), this.query);
+        decision = decide();
       } catch (error) {
         this.#rollback();
         throw error;

@@ -1,5 +1,5 @@
 import { resolve } from "node:path";
-import type { Capabilities, Operation, ReadAnswer, ReadAsk, StorageDriver } from "../../../driver.ts";
+import type { Capabilities, Operation, Outcome, ReadAnswer, ReadAsk, StorageDriver } from "../../../driver.ts";
 import { RegistryError, show, throwIfAborted } from "../../../errors.ts";
 import { versionSortKey } from "../../../semver.ts";
 import { applyCommit } from "../apply.ts";
@@ -21,6 +21,7 @@ import { sqliteFailure } from "./failure.ts";
 import { announce, changes, feedPosition } from "./feed.ts";
 import { migrateSqlite } from "./migrate.ts";
 import { isReadOnly, openConnection, prepareFolder } from "./open.ts";
+import { publishOne } from "./publish.ts";
 import { followFeed, searchPosition } from "./search.ts";
 
 export interface SqliteOptions {
@@ -202,7 +203,12 @@ export async function sqlite(options: SqliteOptions): Promise<StorageDriver<Sqli
       }
       if (commit.changes.length === 0) return [];
       try {
-        return await engine.write(() => applyCommit(writing, commit), op, "commit");
+        const decide = () => {
+          const outcome = publishOne(engine, statements, commit);
+          if (outcome !== undefined) return { keep: true, value: [outcome] };
+          return runSync(applyCommit(writing, commit), engine.query);
+        };
+        return await engine.transact<readonly Outcome[]>(decide, op, "commit");
       } finally {
         for (const { name } of commit.changes) answers.drop(name);
       }

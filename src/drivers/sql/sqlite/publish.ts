@@ -1,0 +1,25 @@
+import type { Commit, Outcome } from "../../../driver.ts";
+import { checkSchema, isSingle, stateAfter } from "../apply.ts";
+import { checkSize, slotColumns } from "../slots.ts";
+import type { Statements } from "../statements.ts";
+import { argsOf, type Row } from "../task.ts";
+import type { SqliteEngine } from "./engine.ts";
+
+/**
+ * Publishes one version of a prompt that is there, inside of a transaction: what `applyCommit` does for most commits, in one
+ * statement less and without a task for each. After a sync, code that was not used meanwhile runs at a third of its speed.
+ *
+ * @returns `undefined` for everything else; nothing was written then
+ */
+export function publishOne(engine: SqliteEngine, statements: Statements, { changes }: Commit): Outcome | undefined {
+  const [change, ...others] = changes;
+  if (change === undefined || others.length > 0 || !isSingle(change)) return undefined;
+  const [document] = change.add ?? [];
+  if (document === undefined || checkSize(document) !== undefined) return undefined;
+  const row = engine.prepared(statements.stateForPublish).get([change.name]) as Row | null | undefined;
+  if (row === undefined || row === null || Number(row.live) === 0) return undefined;
+  checkSchema(Number(row.schema_version));
+  const args = { prompt: row.id, ...slotColumns(document, false) };
+  const { changes: written } = engine.prepared(statements.addVersion).run(argsOf(statements.addVersion, args));
+  return Number(written) === 0 ? undefined : { status: "done", head: stateAfter(row, [document]) };
+}
