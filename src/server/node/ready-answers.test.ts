@@ -54,6 +54,11 @@ describe("what lies ready", () => {
     ]);
   });
 
+  test("without a length it is framed all the same", async () => {
+    const server = await start({ status: 200, headers: ["ETag", '"a"'], body: Buffer.from("a text") });
+    for (let i = 0; i < 2; i++) expect(await (await fetch(server.url)).text()).toBe("a text");
+  });
+
   test("304 has no body", async () => {
     const server = await start({ status: 304, headers: ["ETag", '"a"'], body: undefined });
     const got = await raw(server.port, `GET / HTTP/1.1\r\nHost: 127.0.0.1:${server.port}\r\nConnection: close\r\n\r\n`);

@@ -44,6 +44,11 @@ interface Arrival {
   readonly started: number;
 }
 
+interface Prepared {
+  readonly all: string[];
+  readonly hasLength: boolean;
+}
+
 interface Pending {
   event: RequestEvent | undefined;
 }
@@ -72,7 +77,7 @@ export function createTraffic(options: TrafficOptions): Traffic {
   const codes = new WeakMap<ServerResponse, ErrorCode>();
   const reasons = new WeakMap<ServerResponse, string>();
   let hasWarned = false;
-  const prepared = new WeakMap<readonly string[], string[]>();
+  const prepared = new WeakMap<readonly string[], Prepared>();
   const pieces = new WeakMap<Uint8Array, { readonly text: string | undefined }>();
   const secureFlat = secure.flat();
   const longestOwn = Math.max(...[...own.keys()].map((path) => path.length));
@@ -114,13 +119,15 @@ export function createTraffic(options: TrafficOptions): Traffic {
   }
 
   /** Headers of an answer that lies ready, with ours; made once for each. */
-  function headersOf(status: number, given: readonly string[]): string[] {
-    let all = prepared.get(given);
-    if (all === undefined) {
-      all = status === 304 ? unchangedHeaders(given) : withHeaders(given, secure);
-      prepared.set(given, all);
+  function headersOf(status: number, given: readonly string[]): Prepared {
+    let headers = prepared.get(given);
+    if (headers === undefined) {
+      const all = status === 304 ? unchangedHeaders(given) : withHeaders(given, secure);
+      const hasLength = all.some((name, i) => i % 2 === 0 && name.toLowerCase() === "content-length");
+      headers = { all, hasLength };
+      prepared.set(given, headers);
     }
-    return all;
+    return headers;
   }
 
   /** `undefined` for a body that is sent as it is. */
@@ -197,12 +204,12 @@ export function createTraffic(options: TrafficOptions): Traffic {
     const ready = handler.ready(method, info.target, request.headers, info);
     if (ready === undefined) return false;
     const { status, body } = ready;
-    let headers = headersOf(status, ready.headers);
-    if (request.headers["x-request-id"] !== undefined) headers = [...headers, "x-request-id", info.requestId];
+    const { all, hasLength } = headersOf(status, ready.headers);
+    const headers = request.headers["x-request-id"] === undefined ? all : [...all, "x-request-id", info.requestId];
     response.writeHead(status, site.isDraining() ? [...headers, "connection", "close"] : headers);
-    const piece = body === undefined || method === "HEAD" ? "" : pieceFor(body);
-    if (piece === undefined) response.end(body);
-    else if (piece === "") response.end();
+    // Without a length Node frames the body itself.
+    const piece = body === undefined || method === "HEAD" || !hasLength ? undefined : pieceFor(body);
+    if (piece === undefined) response.end(method === "HEAD" ? undefined : body);
     else endInOnePiece(response, piece);
     const at = performance.now();
     tell({
