@@ -132,7 +132,8 @@ export class Reader {
       this.#ready = new Map();
       this.#seen = store.changes;
     }
-    const seconds = Math.min(Math.floor((until - ORIGIN) / 1000), FOREVER);
+    const seconds =
+      until === Number.POSITIVE_INFINITY ? FOREVER : Math.min(Math.floor((until - ORIGIN) / 1000), FOREVER - 1);
     this.#ready.set(selector, { prompt, promise: undefined, until: seconds });
   }
 

@@ -174,7 +174,7 @@ async function send(site: Site, one: Exchange, reply: Response, place: GatePlace
   }
   if (!reply.headers.has("content-length")) {
     response.writeHead(reply.status, headers);
-    return await sendStream(reply.body, response, site.limits.writeTimeout);
+    return await sendStream(reply.body, response, site.limits.writeTimeout, site.limits.answerTimeout);
   }
   const bytes = new Uint8Array(await reply.arrayBuffer());
   if (response.destroyed) return;

@@ -11,7 +11,7 @@ import { type AddressInfo, Server as NetServer, type Socket } from "node:net";
 import { createSecureContext } from "node:tls";
 import { RegistryError, show } from "../../errors.ts";
 import type { CheckedLimits } from "../operations/limits.ts";
-import { PROBLEM_TYPE, problemOf, StatusError } from "../protocol/problem.ts";
+import { PROBLEM_TYPE, problemOf, problemText, StatusError } from "../protocol/problem.ts";
 import { giveUp } from "./given-up.ts";
 
 export interface TlsFiles {
@@ -124,7 +124,9 @@ function watchReaders(
   });
   // Told by its length from the one that Node sets for idle connections, which may be up to a second longer than it was told.
   const isLike = writeTimeout >= keepAliveTimeout && writeTimeout <= keepAliveTimeout + 1000;
-  const patience = isLike ? keepAliveTimeout + 1001 : writeTimeout;
+  const patience = Math.max(isLike ? keepAliveTimeout + 1001 : writeTimeout, 200);
+  // A look that comes later than the end of it could not take a timer back.
+  const interval = Math.max(100, Math.min(5000, writeTimeout / 4));
   const look = () => {
     for (const socket of sockets) {
       // Node ends it then, unless it took something meanwhile.
@@ -133,8 +135,10 @@ function watchReaders(
       } else if (socket.timeout === patience) socket.setTimeout(0);
     }
   };
-  const looking = setInterval(look, Math.max(100, Math.min(5000, writeTimeout / 4))).unref();
-  server.once("close", () => clearInterval(looking));
+  server.once("listening", () => {
+    const looking = setInterval(look, interval).unref();
+    server.once("close", () => clearInterval(looking));
+  });
 }
 
 const STATUS_OF: Readonly<Record<string, number>> = {
@@ -182,7 +186,7 @@ function refusalOf(status: number): string {
   // What did not arrive whole was not carried out.
   const outcome = status === 408 ? "temporary" : "final";
   const error = new StatusError(status, code, DETAILS[status] as string, { field: "request", outcome });
-  const body = JSON.stringify(problemOf(error));
+  const body = problemText(problemOf(error));
   const head = [
     `HTTP/1.1 ${status} ${STATUS_CODES[status]}`,
     `Content-Type: ${PROBLEM_TYPE}`,

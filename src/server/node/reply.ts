@@ -51,18 +51,20 @@ export function flatHeaders(headers: Headers, secure: readonly (readonly [string
  * Sends a body as fast as the client takes it, and no faster.
  *
  * @param patience milliseconds in which a client must take something
+ * @param stall milliseconds in which more of the body must come. Default: no limit
  */
 export async function sendStream(
   body: ReadableStream<Uint8Array>,
   response: ServerResponse,
   patience: number,
+  stall?: number,
 ): Promise<void> {
   const reader = body.getReader();
   const onClose = () => void reader.cancel().catch(() => {});
   response.once("close", onClose);
   try {
     for (;;) {
-      const { done, value } = await reader.read();
+      const { done, value } = await (stall === undefined ? reader.read() : within(reader.read(), stall));
       if (done || response.destroyed) break;
       if (!response.write(value)) await drained(response, patience);
     }
@@ -75,6 +77,13 @@ export async function sendStream(
     response.off("close", onClose);
     reader.releaseLock();
   }
+}
+
+function within<T>(work: Promise<T>, ms: number): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const timer = setTimeout(() => reject(new Error("the body does not go on")), ms);
+    work.then(resolve, reject).finally(() => clearTimeout(timer));
+  });
 }
 
 /** So much is handed over at a time; what fits into less needs no waiting for. */

@@ -222,7 +222,7 @@ export async function listen(
     probing.abort();
     await Promise.all([watch.stop(), probed]);
     await aside?.close();
-    ledger.write();
+    ledger.close();
     log.event(cut === 0 ? "info" : "warn", "stopped", { cut });
     log.close();
     metrics.close();

@@ -9,14 +9,14 @@ import type { Log } from "../operations/log.ts";
 import type { Metrics, Refused } from "../operations/metrics.ts";
 import { reasonOf } from "../operations/reason.ts";
 import { givenRequestId, requestIds } from "../operations/request-id.ts";
-import { PROBLEM_TYPE, problemOf, StatusError, statusOf } from "../protocol/problem.ts";
+import { PROBLEM_TYPE, problemOf, problemText, StatusError, statusOf } from "../protocol/problem.ts";
 import type { RequestEvent, RequestInfo } from "../types.ts";
 import { hasBody, isSmallRest } from "./body.ts";
 import { clientAddress, headRefusal, isLoopback, methodRefusal, targetRefusal } from "./check.ts";
 import { exchange, type Site } from "./exchange.ts";
 import { isGivenUp, noteBody } from "./given-up.ts";
 import { endInOnePiece, pieceOf } from "./one-piece.ts";
-import { retrySeconds, unchangedHeaders, withHeaders } from "./reply.ts";
+import { PIECE, retrySeconds, sendBytes, unchangedHeaders, withHeaders } from "./reply.ts";
 
 export interface TrafficOptions {
   readonly site: Omit<Site, "refuse">;
@@ -102,7 +102,7 @@ export function createTraffic(options: TrafficOptions): Traffic {
     const status = statusOf(error);
     const id = ids.get(response);
     codes.set(response, error.code);
-    const body = JSON.stringify(problemOf(error, id));
+    const body = problemText(problemOf(error, id));
     const { retryAfter } = error.context;
     const goesOn = why !== "malformed" && !site.isDraining() && (request.complete || isSmallRest(request));
     response.writeHead(status, [
@@ -209,8 +209,11 @@ export function createTraffic(options: TrafficOptions): Traffic {
     response.writeHead(status, site.isDraining() ? [...headers, "connection", "close"] : headers);
     // Without a length Node frames the body itself.
     const piece = body === undefined || method === "HEAD" || !hasLength ? undefined : pieceFor(body);
-    if (piece === undefined) response.end(method === "HEAD" ? undefined : body);
-    else endInOnePiece(response, piece);
+    if (piece !== undefined) endInOnePiece(response, piece);
+    else if (method === "HEAD" || body === undefined || body.length <= PIECE)
+      response.end(method === "HEAD" ? undefined : body);
+    // Over TLS only whole writes are seen to be taken.
+    else void sendBytes(body, response, limits.writeTimeout);
     const at = performance.now();
     tell({
       requestId: info.requestId,

@@ -19,6 +19,7 @@ export interface Ended extends RequestRecord {
 export class Ledger {
   readonly #metrics: Metrics;
   readonly #log: Log;
+  readonly #leave: () => void;
   #ended: Ended[] = [];
   #timer: NodeJS.Timeout | undefined;
 
@@ -26,7 +27,7 @@ export class Ledger {
   constructor(metrics: Metrics, log: Log) {
     this.#metrics = metrics;
     this.#log = log;
-    metrics.beforeReading(() => this.write());
+    this.#leave = metrics.beforeReading(() => this.write());
   }
 
   add(one: Ended): void {
@@ -45,5 +46,11 @@ export class Ledger {
       this.#metrics.request(one.route, one.method, one.status, one.ms, one.code);
       this.#log.request(one, Math.round(began + one.at));
     }
+  }
+
+  /** Writes down what is left; what ends later is written down late. */
+  close(): void {
+    this.write();
+    this.#leave();
   }
 }

@@ -47,7 +47,7 @@ export class Metrics {
   readonly #started = Date.now() / 1000;
   readonly #delay = monitorEventLoopDelay({ resolution: 20 });
   readonly #version: string;
-  #prepare = () => {};
+  readonly #late = new Set<() => void>();
 
   constructor(options: { readonly version?: string } = {}) {
     this.#version = options.version ?? "";
@@ -75,9 +75,10 @@ export class Metrics {
     if (code !== undefined) this.#errors.set(code, (this.#errors.get(code) ?? 0) + 1);
   }
 
-  /** Called by who counts late, before each reading. */
-  beforeReading(prepare: () => void): void {
-    this.#prepare = prepare;
+  /** For who counts late: called before each reading. @returns ends that */
+  beforeReading(count: () => void): () => void {
+    this.#late.add(count);
+    return () => this.#late.delete(count);
   }
 
   refused(why: Refused): void {
@@ -101,7 +102,7 @@ export class Metrics {
   }
 
   text(gauges: Gauges): string {
-    this.#prepare();
+    for (const count of this.#late) count();
     const out = new Exposition();
     out.family("prompt_registry_info", "gauge", "Version of the server.");
     out.sample("prompt_registry_info", { version: this.#version, node: process.version }, 1);

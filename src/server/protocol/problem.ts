@@ -50,6 +50,15 @@ export function typeOf(code: ErrorCode): string {
   return `/problems/${code.toLowerCase().replaceAll("_", "-")}`;
 }
 
+/**
+ * As it is sent: JSON in ASCII. The media type names no charset and needs none, but there are clients that guess one, and
+ * what an error quotes may be anything.
+ */
+export function problemText(problem: Problem): string {
+  const escaped = (found: string) => `\\u${found.charCodeAt(0).toString(16).padStart(4, "0")}`;
+  return JSON.stringify(problem).replace(/[\u0080-\uffff]/g, escaped);
+}
+
 /** A status that says more than the code does, e.g. 412 for a precondition that does not hold. */
 export class StatusError extends RegistryError {
   readonly status: number;

@@ -16,7 +16,13 @@ export function publishOne(engine: SqliteEngine, statements: Statements, { chang
   if (change === undefined || others.length > 0 || !isSingle(change)) return undefined;
   const [document] = change.add ?? [];
   if (document === undefined || checkSize(document) !== undefined) return undefined;
-  const row = engine.prepared(statements.stateForPublish).get([change.name]) as Row | null | undefined;
+  let row: Row | null | undefined;
+  try {
+    row = engine.prepared(statements.stateForPublish).get([change.name]) as Row | null | undefined;
+  } catch {
+    // Perhaps the schema is a later one; who looks at that first says so.
+    return undefined;
+  }
   if (row === undefined || row === null || Number(row.live) === 0) return undefined;
   checkSchema(Number(row.schema_version));
   const args = { prompt: row.id, ...slotColumns(document, false) };
