@@ -82,6 +82,14 @@ describe("writes", () => {
   });
 });
 
+it("an error is sent in ASCII, and says what it said", async () => {
+  const { handler } = await world();
+  const reply = await handler(new Request("http://localhost/v1/changes?cursor=%C3%A9%F0%9F%8E%89"));
+  const text = await reply.text();
+  expect(text).toMatch(/^[\x20-\x7e]*\n$/);
+  expect([reply.status, JSON.parse(text).detail]).toEqual([400, expect.stringContaining("é🎉")]);
+});
+
 describe("where there is no body", () => {
   it("one is refused, and nothing done", async () => {
     const { send, registry } = await world();

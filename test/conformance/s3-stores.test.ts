@@ -13,8 +13,7 @@ import { type FakeS3, fakeS3 } from "../../src/testing/s3/index.ts";
 import { copyStorage, manifestOf } from "../../src/transfer/index.ts";
 import { loadCorpus } from "../support/corpus.ts";
 import { emulatorProblem, startEmulator } from "../support/s3-emulators.ts";
-import { FULL } from "../support/s3-server.ts";
-import { BUCKET, optionsOf, type S3Place } from "../support/s3-suite.ts";
+import { BUCKET, FULL, optionsOf, type S3Place } from "../support/s3-suite.ts";
 import { skipSuite } from "../support/skip.ts";
 
 let fake: FakeS3;

@@ -3,8 +3,8 @@ import { s3 } from "../../src/drivers/s3/index.ts";
 import { isRegistryError } from "../../src/errors.ts";
 import { PromptRegistry } from "../../src/registry.ts";
 import { type FaultProxy, faultProxy, type HttpFault } from "../support/http-proxy.ts";
-import { FULL, type S3Server, startS3 } from "../support/s3-server.ts";
-import { optionsOf } from "../support/s3-suite.ts";
+import { type S3Server, startS3 } from "../support/s3-server.ts";
+import { FULL, optionsOf } from "../support/s3-suite.ts";
 
 const xml = (code: string) => `<?xml version="1.0"?><Error><Code>${code}</Code><Message>injected</Message></Error>`;
 const reply = (status: number, code: string) => ({

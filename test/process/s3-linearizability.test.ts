@@ -1,8 +1,8 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { s3 } from "../../src/drivers/s3/index.ts";
 import { checkLinearizable, runHistory } from "../../src/testing/linearizability/index.ts";
-import { FULL, type S3Server, startS3 } from "../support/s3-server.ts";
-import { optionsOf } from "../support/s3-suite.ts";
+import { type S3Server, startS3 } from "../support/s3-server.ts";
+import { FULL, optionsOf } from "../support/s3-suite.ts";
 
 const HISTORIES = FULL ? 20 : 3;
 const OPS = FULL ? 200 : 60;

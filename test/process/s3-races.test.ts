@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { PromptRegistry } from "../../src/registry.ts";
-import { FULL, type S3Server, startS3 } from "../support/s3-server.ts";
-import { optionsOf } from "../support/s3-suite.ts";
+import { type S3Server, startS3 } from "../support/s3-server.ts";
+import { FULL, optionsOf } from "../support/s3-suite.ts";
 import { type Backend, type Order, openBackend, RACE, type Report, textOf } from "./sql-worker.ts";
 import { createWorkers, type Workers } from "./sql-workers.ts";
 

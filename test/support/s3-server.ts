@@ -2,9 +2,6 @@ import { fakeS3 } from "../../src/testing/s3/index.ts";
 import { radosgwProblem, startRadosGw } from "./radosgw.ts";
 import { BUCKET, createBucket, type S3Place } from "./s3-suite.ts";
 
-/** Everything at its full size, which takes minutes. */
-export const FULL = process.env.PROMPT_REGISTRY_S3_FULL === "1";
-
 export interface S3Server extends S3Place {
   readonly title: string;
   stop(): Promise<void>;

@@ -41,7 +41,8 @@ export async function createBucket(place: S3Place, Bucket = BUCKET): Promise<voi
   client.destroy();
 }
 
-const FULL = process.env.PROMPT_REGISTRY_S3_FULL === "1";
+/** Everything at its full size, which takes minutes. */
+export const FULL = process.env.PROMPT_REGISTRY_S3_FULL === "1";
 const LARGE = [
   "I13 a commit and a read of maxBatch work, as far as 500",
   "I9 through the registry: verify and doctor find nothing wrong with 30 random prompts",

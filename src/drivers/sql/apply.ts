@@ -148,10 +148,15 @@ function* refusal(statements: Statements, row: Row | undefined, change: Change):
 }
 
 /** One new document and nothing else: whether its slot is free is seen when it is written. */
-export function isSingle({ add, guard, head, remove, restore }: Change): boolean {
+function isSingle({ add, guard, head, remove, restore }: Change): boolean {
   return (
     add?.length === 1 && guard === undefined && head === undefined && remove === undefined && restore === undefined
   );
+}
+
+/** One new document that can be stored, and nothing else: both dialects publish it in a way of its own. */
+export function isPlain(change: Change): boolean {
+  return isSingle(change) && refusedSize(change.add ?? []) === undefined;
 }
 
 /** @returns what stands where a document was to be added */

@@ -53,7 +53,7 @@ export class Keeper {
         // What came meanwhile is newer.
         if (shelf.loaded || entry.cell.entry !== undefined) return;
         if (shelf.epoch !== epoch || entry.at.wall <= shelf.expiredBefore) entry.expired = true;
-        if (entry.expired && "lease" in entry) endLease(entry);
+        if (entry.expired) endLease(entry);
         this.#add(entry);
       });
       shelf.loaded = true;
@@ -123,7 +123,7 @@ export class Keeper {
     for (const entry of this.#entries) {
       const ttl = "ttl" in entry ? entry.ttl : 0;
       const age = ageOf(entry);
-      if ("lease" in entry && age > ttl) endLease(entry);
+      if (age > ttl) endLease(entry);
       if (age > ttl + maxStale) this.drop(entry.cell);
     }
   }
@@ -146,7 +146,7 @@ export class Keeper {
     const { entry } = cell;
     if (entry === undefined) return;
     // A lease that outlives its entry could not be ended any more.
-    if ("lease" in entry) endLease(entry);
+    endLease(entry);
     cell.entry = undefined;
     this.#entries.delete(entry);
     this.#bytes -= entry.bytes;

@@ -181,10 +181,11 @@ export function createEntry(
   return entry;
 }
 
-export function endLease({ cell, lease }: Entry): void {
-  if (lease.until === 0) return;
-  lease.until = 0;
-  cell.shelf.ended.changes++;
+/** Of an answer; pages have none. */
+export function endLease(entry: Entry | PageEntry): void {
+  if (!("lease" in entry) || entry.lease.until === 0) return;
+  entry.lease.until = 0;
+  entry.cell.shelf.ended.changes++;
 }
 
 /** Given with a hit; the lease of a version is prolonged as long as it is asked for. */

@@ -1,7 +1,8 @@
 import { randomUUID } from "node:crypto";
 import { readFile, rename, rm, writeFile } from "node:fs/promises";
 import { RegistryError, show } from "../../errors.ts";
-import { asciiJson, isTorn, Journal, tornOf } from "./journal.ts";
+import { asciiJson } from "../ascii-json.ts";
+import { isTorn, Journal, tornOf } from "./journal.ts";
 import { type TokenRecord, type TokenStore, tokenExists, tokenNotFound } from "./store.ts";
 
 /**

@@ -168,14 +168,6 @@ const CODES: Readonly<Record<string, ErrorCode>> = {
   ENOENT: "CONFIG",
 };
 
-/** JSON in ASCII alone: no line break, no control or invisible character, and a cut never falls within a character. */
-export function asciiJson(value: unknown): string {
-  return JSON.stringify(value).replace(
-    /[\u007f-\uffff]/g,
-    (c) => `\\u${c.charCodeAt(0).toString(16).padStart(4, "0")}`,
-  );
-}
-
 /** What a journal says about a line that was cut off when its writer ended, so that nobody takes it for tampering. */
 export interface Torn {
   readonly bytes: number;

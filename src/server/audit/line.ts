@@ -1,5 +1,6 @@
 import { createHash } from "node:crypto";
-import { asciiJson, type Torn } from "../access/journal.ts";
+import type { Torn } from "../access/journal.ts";
+import { asciiJson } from "../ascii-json.ts";
 import type { AuditEntry } from "../types.ts";
 
 /** What stands around an entry. */

@@ -1,5 +1,6 @@
 import type { RegistryError } from "../../errors.ts";
-import { PROBLEM_TYPE, problemOf, problemText, StatusError, statusOf } from "../protocol/problem.ts";
+import { asciiJson } from "../ascii-json.ts";
+import { PROBLEM_TYPE, problemOf, StatusError, statusOf } from "../protocol/problem.ts";
 import { type Coding, codingFor, digestHeader, encode, etagOf, matches } from "./coding.ts";
 import type { DocumentResult, Result } from "./context.ts";
 import { DOCUMENT_MAX_AGE } from "./ready.ts";
@@ -90,7 +91,7 @@ function finish(request: Request, status: number, headers: Record<string, string
 
 /** The reply that tells of an error. */
 export function respondProblem(request: Request, error: RegistryError, requestId: string): Response {
-  const body = Buffer.from(`${problemText(problemOf(error, requestId))}\n`);
+  const body = Buffer.from(`${asciiJson(problemOf(error, requestId))}\n`);
   const { retryAfter } = error.context;
   const headers: Record<string, string> = {
     ...COMMON,

@@ -185,6 +185,18 @@ describe("answers that nobody reads", () => {
 });
 
 describe("work that does not end", () => {
+  test("is cut off in the middle of its answer, too", async () => {
+    const body = () =>
+      new ReadableStream<Uint8Array>({
+        start(controller) {
+          controller.enqueue(new TextEncoder().encode("half"));
+        },
+      });
+    const { server } = await start(() => new Response(body()), { limits: { answerTimeout: 100 } });
+    const reply = await fetch(server.url, { signal: AbortSignal.timeout(5000) });
+    await expect(reply.text()).rejects.toThrow("terminated");
+  });
+
   test("is answered in time and gives up its place; a change may have been made", async () => {
     const { server, records } = await start(() => new Promise<Response>(() => {}), {
       limits: { answerTimeout: 50, concurrency: 1, queue: 1 },

@@ -10,8 +10,9 @@ import { createServer as createHttps, type Server as HttpsServer } from "node:ht
 import { type AddressInfo, Server as NetServer, type Socket } from "node:net";
 import { createSecureContext } from "node:tls";
 import { RegistryError, show } from "../../errors.ts";
+import { asciiJson } from "../ascii-json.ts";
 import type { CheckedLimits } from "../operations/limits.ts";
-import { PROBLEM_TYPE, problemOf, problemText, StatusError } from "../protocol/problem.ts";
+import { PROBLEM_TYPE, problemOf, StatusError } from "../protocol/problem.ts";
 import { giveUp } from "./given-up.ts";
 
 export interface TlsFiles {
@@ -186,7 +187,7 @@ function refusalOf(status: number): string {
   // What did not arrive whole was not carried out.
   const outcome = status === 408 ? "temporary" : "final";
   const error = new StatusError(status, code, DETAILS[status] as string, { field: "request", outcome });
-  const body = problemText(problemOf(error));
+  const body = asciiJson(problemOf(error));
   const head = [
     `HTTP/1.1 ${status} ${STATUS_CODES[status]}`,
     `Content-Type: ${PROBLEM_TYPE}`,

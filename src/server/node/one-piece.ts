@@ -10,11 +10,17 @@ interface WithHeader {
   _header?: unknown;
 }
 
-/** The bytes as text of one byte a character, where it pays to send them in one piece with their headers. */
+const pieces = new WeakMap<Uint8Array, string>();
+
+/** The bytes as text of one byte a character, where it pays to send them in one piece with their headers; made once. */
 export function pieceOf(body: Uint8Array): string | undefined {
-  if (body.length > MOST) return undefined;
+  const known = pieces.get(body);
+  if (known !== undefined || body.length > MOST) return known;
   isPossible ??= tryIt();
-  return isPossible ? Buffer.from(body.buffer, body.byteOffset, body.byteLength).toString("latin1") : undefined;
+  if (!isPossible) return undefined;
+  const piece = Buffer.from(body.buffer, body.byteOffset, body.byteLength).toString("latin1");
+  pieces.set(body, piece);
+  return piece;
 }
 
 /**

@@ -1,8 +1,9 @@
 import type { IncomingMessage, RequestListener, ServerResponse } from "node:http";
 import { RegistryError } from "../../errors.ts";
+import { asciiJson } from "../ascii-json.ts";
 import { addressKey, Buckets } from "../operations/buckets.ts";
 import type { ReadinessCheck } from "../operations/health.ts";
-import { PROBLEM_TYPE, problemOf, problemText, statusOf } from "../protocol/problem.ts";
+import { PROBLEM_TYPE, problemOf, statusOf } from "../protocol/problem.ts";
 import type { Access, AuditLog, Principal, RequestInfo } from "../types.ts";
 
 export interface OwnOptions {
@@ -99,7 +100,7 @@ export function ownAnswers(options: OwnOptions): {
       if (error.code === "UNAUTHENTICATED" || error.code === "FORBIDDEN")
         void denied(info, principal, error).catch(() => {});
       const more = error.code === "UNAUTHENTICATED" ? ["www-authenticate", "Bearer"] : [];
-      send(request, response, statusOf(error), PROBLEM_TYPE, problemText(problemOf(error)), more);
+      send(request, response, statusOf(error), PROBLEM_TYPE, asciiJson(problemOf(error)), more);
     }
   });
 

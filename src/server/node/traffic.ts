@@ -1,7 +1,7 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Socket } from "node:net";
-import { performance } from "node:perf_hooks";
 import { type ErrorCode, RegistryError } from "../../errors.ts";
+import { asciiJson } from "../ascii-json.ts";
 import { addressKey, Buckets } from "../operations/buckets.ts";
 import type { Ended, Ledger } from "../operations/ledger.ts";
 import type { CheckedLimits, ThrottledAccess } from "../operations/limits.ts";
@@ -9,7 +9,7 @@ import type { Log } from "../operations/log.ts";
 import type { Metrics, Refused } from "../operations/metrics.ts";
 import { reasonOf } from "../operations/reason.ts";
 import { givenRequestId, requestIds } from "../operations/request-id.ts";
-import { PROBLEM_TYPE, problemOf, problemText, StatusError, statusOf } from "../protocol/problem.ts";
+import { PROBLEM_TYPE, problemOf, StatusError, statusOf } from "../protocol/problem.ts";
 import type { RequestEvent, RequestInfo } from "../types.ts";
 import { hasBody, isSmallRest } from "./body.ts";
 import { clientAddress, headRefusal, isLoopback, methodRefusal, targetRefusal } from "./check.ts";
@@ -78,7 +78,6 @@ export function createTraffic(options: TrafficOptions): Traffic {
   const reasons = new WeakMap<ServerResponse, string>();
   let hasWarned = false;
   const prepared = new WeakMap<readonly string[], Prepared>();
-  const pieces = new WeakMap<Uint8Array, { readonly text: string | undefined }>();
   const secureFlat = secure.flat();
   const longestOwn = Math.max(...[...own.keys()].map((path) => path.length));
 
@@ -102,7 +101,7 @@ export function createTraffic(options: TrafficOptions): Traffic {
     const status = statusOf(error);
     const id = ids.get(response);
     codes.set(response, error.code);
-    const body = problemText(problemOf(error, id));
+    const body = asciiJson(problemOf(error, id));
     const { retryAfter } = error.context;
     const goesOn = why !== "malformed" && !site.isDraining() && (request.complete || isSmallRest(request));
     response.writeHead(status, [
@@ -128,16 +127,6 @@ export function createTraffic(options: TrafficOptions): Traffic {
       prepared.set(given, headers);
     }
     return headers;
-  }
-
-  /** `undefined` for a body that is sent as it is. */
-  function pieceFor(body: Uint8Array): string | undefined {
-    let piece = pieces.get(body);
-    if (piece === undefined) {
-      piece = { text: pieceOf(body) };
-      pieces.set(body, piece);
-    }
-    return piece.text;
   }
 
   function addressOf(request: IncomingMessage): string | undefined {
@@ -207,13 +196,8 @@ export function createTraffic(options: TrafficOptions): Traffic {
     const { all, hasLength } = headersOf(status, ready.headers);
     const headers = request.headers["x-request-id"] === undefined ? all : [...all, "x-request-id", info.requestId];
     response.writeHead(status, site.isDraining() ? [...headers, "connection", "close"] : headers);
-    // Without a length Node frames the body itself.
-    const piece = body === undefined || method === "HEAD" || !hasLength ? undefined : pieceFor(body);
-    if (piece !== undefined) endInOnePiece(response, piece);
-    else if (method === "HEAD" || body === undefined || body.length <= PIECE)
-      response.end(method === "HEAD" ? undefined : body);
-    // Over TLS only whole writes are seen to be taken.
-    else void sendBytes(body, response, limits.writeTimeout);
+    if (body === undefined || method === "HEAD") response.end();
+    else sendReady(response, body, hasLength);
     const at = performance.now();
     tell({
       requestId: info.requestId,
@@ -230,6 +214,15 @@ export function createTraffic(options: TrafficOptions): Traffic {
       aborted: false,
     });
     return true;
+  }
+
+  function sendReady(response: ServerResponse, body: Uint8Array, hasLength: boolean): void {
+    // Without a length Node frames the body itself.
+    const piece = hasLength ? pieceOf(body) : undefined;
+    if (piece !== undefined) endInOnePiece(response, piece);
+    else if (body.length <= PIECE) response.end(body);
+    // Over TLS only whole writes are seen to be taken.
+    else void sendBytes(body, response, limits.writeTimeout);
   }
 
   function finish({ request, response, started }: Arrival, info: Info, route: string, event?: RequestEvent): void {

@@ -1,4 +1,3 @@
-import { performance } from "node:perf_hooks";
 /** How often something may happen. */
 export interface Rate {
   /** A second, in the long run. `Infinity`: no limit. */

@@ -1,4 +1,3 @@
-import { performance } from "node:perf_hooks";
 import type { Log, RequestRecord } from "./log.ts";
 import type { Metrics } from "./metrics.ts";
 

@@ -6,7 +6,10 @@ import { type ErrorCode, type ErrorContext, type ErrorOutcome, RegistryError, sh
 
 export const PROBLEM_TYPE = "application/problem+json";
 
-/** The body of every reply that tells of an error. */
+/**
+ * The body of every reply that tells of an error. It is sent in ASCII: the media type names no charset and needs none, but
+ * there are clients that guess one.
+ */
 export interface Problem {
   /** `/problems/not-found` and the like: stable, relative to the server. */
   readonly type: string;
@@ -48,15 +51,6 @@ export const KINDS: Readonly<Record<ErrorCode, Kind>> = {
 
 export function typeOf(code: ErrorCode): string {
   return `/problems/${code.toLowerCase().replaceAll("_", "-")}`;
-}
-
-/**
- * As it is sent: JSON in ASCII. The media type names no charset and needs none, but there are clients that guess one, and
- * what an error quotes may be anything.
- */
-export function problemText(problem: Problem): string {
-  const escaped = (found: string) => `\\u${found.charCodeAt(0).toString(16).padStart(4, "0")}`;
-  return JSON.stringify(problem).replace(/[\u0080-\uffff]/g, escaped);
 }
 
 /** A status that says more than the code does, e.g. 412 for a precondition that does not hold. */

@@ -2,7 +2,7 @@ import type { Client, Pool } from "pg";
 import type { Capabilities, Commit, Operation, Outcome, ReadAnswer, ReadAsk, StorageDriver } from "../../../driver.ts";
 import { RegistryError, throwIfAborted } from "../../../errors.ts";
 import { versionSortKey } from "../../../semver.ts";
-import { applyCommit, type Touched, type Writing } from "../apply.ts";
+import { applyCommit, isPlain, type Touched, type Writing } from "../apply.ts";
 import { createBuilder } from "../builder.ts";
 import { loadKysely } from "../kysely.ts";
 import { history, listPrompts, listVersions, namesPage, namesQuery } from "../pages.ts";
@@ -21,7 +21,7 @@ import { createFeed } from "./feed.ts";
 import { type ListenHandler, listen, payloads } from "./listen.ts";
 import { adoptFeed, migratePostgres, probe, type Server } from "./migrate.ts";
 import { type PostgresOptions, resolveOptions } from "./options.ts";
-import { isPlain, publishArgs, publishOutcome, publishStatement } from "./publish.ts";
+import { publishArgs, publishOutcome, publishStatement } from "./publish.ts";
 import { readMany, readManyStatement } from "./reading.ts";
 import { followFeed, searchStatements } from "./search.ts";
 

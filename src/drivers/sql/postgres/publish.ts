@@ -2,7 +2,7 @@ import type { Change, Outcome } from "../../../driver.ts";
 import { stateAfter } from "../apply.ts";
 import { documentOf } from "../rows.ts";
 import { SCHEMA_VERSION } from "../schema.ts";
-import { checkSize, type SlotColumns, slotColumns } from "../slots.ts";
+import { type SlotColumns, slotColumns } from "../slots.ts";
 import type { Args, Row, Statement } from "../task.ts";
 import type { FeedKind } from "./feed.ts";
 import { latestSql } from "./reading.ts";
@@ -79,18 +79,6 @@ LEFT JOIN LATERAL (
 ) e ON true
 ORDER BY i.place`,
   };
-}
-
-/** Whether the statement can do a change: one new document, and nothing else. */
-export function isPlain(change: Change): boolean {
-  return (
-    change.add?.length === 1 &&
-    change.head === undefined &&
-    change.guard === undefined &&
-    change.remove === undefined &&
-    change.restore === undefined &&
-    checkSize(change.add[0] as NonNullable<Change["add"]>[number]) === undefined
-  );
 }
 
 export function publishArgs(changes: readonly Change[], channel: string, notes: readonly string[]): Args {

@@ -1,6 +1,6 @@
 import type { Commit, Outcome } from "../../../driver.ts";
-import { checkSchema, isSingle, stateAfter } from "../apply.ts";
-import { checkSize, slotColumns } from "../slots.ts";
+import { checkSchema, isPlain, stateAfter } from "../apply.ts";
+import { slotColumns } from "../slots.ts";
 import type { Statements } from "../statements.ts";
 import { argsOf, type Row } from "../task.ts";
 import type { SqliteEngine } from "./engine.ts";
@@ -13,9 +13,8 @@ import type { SqliteEngine } from "./engine.ts";
  */
 export function publishOne(engine: SqliteEngine, statements: Statements, { changes }: Commit): Outcome | undefined {
   const [change, ...others] = changes;
-  if (change === undefined || others.length > 0 || !isSingle(change)) return undefined;
-  const [document] = change.add ?? [];
-  if (document === undefined || checkSize(document) !== undefined) return undefined;
+  const [document] = change?.add ?? [];
+  if (change === undefined || document === undefined || others.length > 0 || !isPlain(change)) return undefined;
   let row: Row | null | undefined;
   try {
     row = engine.prepared(statements.stateForPublish).get([change.name]) as Row | null | undefined;
