@@ -40,7 +40,8 @@ export type { GetOptions } from "./registry/read.ts";
 export type { RemoveResult } from "./registry/remove.ts";
 export type { StoreRequest } from "./registry/request.ts";
 export type { PromptSelector } from "./registry/selector.ts";
-export type { StoreFailure, StoreManyOptions, StoreResult } from "./registry/store.ts";
+export type { StoreManyOptions } from "./registry/store.ts";
+export type { StoreFailure, StoreResult } from "./registry/store-result.ts";
 export { type ListOptions, type PageOptions, PromptRegistry } from "./registry.ts";
 export {
   type Bump,

@@ -38,7 +38,8 @@ import { type GetOptions, Reader } from "./registry/read.ts";
 import { deletePrompt, deleteVersion, type RemoveResult, restoreVersion } from "./registry/remove.ts";
 import type { StoreRequest } from "./registry/request.ts";
 import type { PromptSelector } from "./registry/selector.ts";
-import { type StoreFailure, type StoreManyOptions, type StoreResult, storeMany } from "./registry/store.ts";
+import { type StoreManyOptions, storeMany, storeOne } from "./registry/store.ts";
+import type { StoreFailure, StoreResult } from "./registry/store-result.ts";
 import type { Version } from "./semver.ts";
 
 export type { ListOptions, PageOptions } from "./registry/lists.ts";
@@ -121,10 +122,7 @@ export class PromptRegistry {
    * await registry.storePrompt({ name: "support/triage", bump: "minor", text, labels: ["staging"], message: "shorter" });
    */
   async storePrompt(request: StoreRequest, options: { readonly signal?: AbortSignal } = {}): Promise<StoreResult> {
-    const [result] = await storeMany(this.#context, [request], options);
-    const stored = result as StoreResult | StoreFailure;
-    if (stored.status === "failed") throw stored.error;
-    return stored;
+    return storeOne(this.#context, request, options);
   }
 
   /**

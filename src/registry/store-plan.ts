@@ -51,6 +51,17 @@ export interface Group {
   settled: boolean;
 }
 
+/** Ends a group: what is not done in it yet has failed. An outcome that was never found out stays unknown. */
+export function failGroup(group: Group, cause: RegistryError): void {
+  const error = group.unknown ?? cause;
+  group.settled = true;
+  for (const item of group.items) {
+    const stored = item.created || item.there !== undefined;
+    const hasPointers = !item.pointed && (item.labels.length > 0 || item.unpin);
+    if (!stored || hasPointers) item.error ??= error;
+  }
+}
+
 /** What was read of a prompt before its change is planned. */
 export interface GroupState {
   readonly head: HeadState | undefined;
@@ -82,7 +93,7 @@ export function planGroup(context: Context, act: Act, group: Group, state: Group
           checkLatest(item, state?.head?.latest);
           guard = state?.head?.revision ?? null;
         }
-        item.document ??= sealWanted(item, act, context);
+        item.document ??= sealWanted(item, version, act, context);
         add.push(item.document);
       } else if (item.labels.length > 0) refuseYanked(item.name, head, version, "can't be labelled");
       // Only now: what was refused is no version to go on from.
@@ -219,9 +230,8 @@ function checkLatest(item: Item, latest: Version | undefined): void {
   );
 }
 
-function sealWanted(item: Item, act: Act, context: Context): SealedDocument {
+export function sealWanted(item: Wanted, version: Version, act: Act, context: Context): SealedDocument {
   const { name, text } = item;
-  const version = item.version as Version;
   if (item.sealed !== undefined) return item.sealed;
   const author = item.author ?? act.by;
   const message = withOverride(item.message ?? act.message, item.allow);

@@ -1,39 +1,24 @@
-import { type Digest, openStored, type SealedDocument } from "../document.ts";
-import type { Change, Operation, Outcome, ReadAnswer, ReadAsk, StoredDocument } from "../driver.ts";
+import { openStored, type SealedDocument } from "../document.ts";
+import type { Change, Operation, Outcome, StoredDocument } from "../driver.ts";
 import { isRegistryError, RegistryError, throwIfAborted } from "../errors.ts";
 import type { PromptName } from "../names.ts";
-import type { PolicyFinding } from "../policy/types.ts";
 import type { Act } from "../rules/plan.ts";
-import type { Version } from "../semver.ts";
-import { allVersions, freshOperation, readAll } from "./asks.ts";
+import { freshOperation } from "./asks.ts";
 import { actOf, type ChangeOptions, type Context } from "./context.ts";
-import { checkRequest, type StoreRequest } from "./request.ts";
-import { type Group, type GroupState, type Item, planGroup, takeExisting } from "./store-plan.ts";
+import { checkRequest, type StoreRequest, type Wanted } from "./request.ts";
+import { lookEach } from "./store-look.ts";
+import {
+  failGroup,
+  type Group,
+  type GroupState,
+  type Item,
+  planGroup,
+  sealWanted,
+  takeExisting,
+} from "./store-plan.ts";
 import { refuses } from "./store-policy.ts";
+import { resultOf, resultOfDone, type StoreFailure, type StoreResult } from "./store-result.ts";
 import { backOff, commitAll, MAX_ROUNDS, MAX_UNKNOWN, tooBusy, wasCommitted } from "./write.ts";
-
-export interface StoreResult {
-  readonly name: PromptName;
-  readonly version: Version;
-  /** `name@version` */
-  readonly ref: string;
-  readonly digest: Digest;
-  /** `unchanged`: this version was there with this text already (labels may still have moved). */
-  readonly status: "created" | "unchanged";
-  /** What `latest` selects afterwards, where the storage had to look. */
-  readonly latest?: Version;
-  /** `latest` is pinned, so a higher version does not move it; store with `unpin: true`, or call `unpin`. */
-  readonly pinned?: true;
-  readonly warnings?: readonly string[];
-  /** What the policy would have blocked but for `allow`: for an audit log. */
-  readonly overridden?: readonly PolicyFinding[];
-}
-
-export interface StoreFailure {
-  readonly name: PromptName;
-  readonly status: "failed";
-  readonly error: RegistryError;
-}
 
 export interface StoreManyOptions extends ChangeOptions {
   /** All prompts or none; needs a storage whose atomicity is `batch`. Default `false`. */
@@ -51,16 +36,64 @@ export async function storeMany(
 ): Promise<(StoreResult | StoreFailure)[]> {
   const act = actOf(context, options);
   const op = freshOperation(options);
-  const items = requests.map((request, index): Item => {
-    const wanted = checkRequest(request, requests.length > 1 ? `prompts[${index}].` : "");
-    const version = wanted.wantedVersion === undefined ? {} : { version: wanted.wantedVersion };
-    return { ...wanted, ...version, created: false, sent: false, pointed: false };
-  });
+  const items = requests.map((request, index) =>
+    itemOf(checkRequest(request, requests.length > 1 ? `prompts[${index}].` : "")),
+  );
+  return storeItems(context, act, op, items, options.atomic === true);
+}
+
+function itemOf(wanted: Wanted): Item {
+  const version = wanted.wantedVersion === undefined ? {} : { version: wanted.wantedVersion };
+  return { ...wanted, ...version, created: false, sent: false, pointed: false };
+}
+
+/**
+ * Stores one version as {@link storeMany} does, and most of them directly: where nothing has to be looked up, its plan is the
+ * document alone. A single store ends with a sync, and after one the processor has to fetch anew whatever code it runs.
+ *
+ * @throws RegistryError where {@link storeMany} would give a failure
+ */
+export async function storeOne(
+  context: Context,
+  request: StoreRequest,
+  options: Pick<ChangeOptions, "signal">,
+): Promise<StoreResult> {
+  const act = actOf(context, options);
+  const op = freshOperation(options);
+  const wanted = checkRequest(request);
+  const { wantedVersion: version } = wanted;
+  if (version === undefined || wanted.needsHead || context.policy !== undefined) {
+    return single(await storeItems(context, act, op, [itemOf(wanted)], false));
+  }
+  throwIfAborted(op.signal, "storePrompt");
+  const document = sealWanted(wanted, version, act, context);
+  const change: Change = { name: wanted.name, add: [document] };
+  const outcome = (await sendAll(context, act, [change], op, false))[0] as Outcome;
+  if (outcome.status === "done" && outcome.stored === undefined) return resultOfDone(document, "created", outcome);
+  const items = [{ ...itemOf(wanted), document }];
+  return single(await storeItems(context, act, op, items, false, { change, outcome }));
+}
+
+function single([result]: readonly (StoreResult | StoreFailure)[]): StoreResult {
+  const stored = result as StoreResult | StoreFailure;
+  if (stored.status === "failed") throw stored.error;
+  return stored;
+}
+
+/** @param first what was sent already, of one prompt, and what became of it */
+async function storeItems(
+  context: Context,
+  act: Act,
+  op: Operation,
+  items: readonly Item[],
+  atomic: boolean,
+  first?: { readonly change: Change; readonly outcome: Outcome },
+): Promise<(StoreResult | StoreFailure)[]> {
   const groups = groupByName(items);
   if (context.policy !== undefined) for (const group of groups) group.look = true;
-  const atomic = options.atomic === true;
   const causes = new Set<RegistryError>();
-  for (let round = 0; groups.some((g) => !g.settled); round++) {
+  if (first !== undefined) settle(groups[0] as Group, first.change, first.outcome, atomic);
+  for (let round = first === undefined ? 0 : 1; groups.some((g) => !g.settled); round++) {
     const open = groups.filter((g) => !g.settled);
     try {
       throwIfAborted(op.signal, "storePrompt");
@@ -71,7 +104,7 @@ export async function storeMany(
       if (!isRegistryError(error)) throw error;
       if (atomic) throw open.find((g) => g.unknown !== undefined)?.unknown ?? error;
       // What earlier rounds stored stays stored, and its caller is told so.
-      for (const group of open) if (!group.settled) fail(group, error);
+      for (const group of open) if (!group.settled) failGroup(group, error);
       causes.add(error);
     }
   }
@@ -80,17 +113,6 @@ export async function storeMany(
   if (cause !== undefined && causes.has(cause) && items.every((item) => item.error === cause)) throw cause;
   const outcomes = new Map(groups.map((group) => [group.name, group.outcome]));
   return items.map((item) => resultOf(item, outcomes.get(item.name)));
-}
-
-/** Ends a group: what is not done in it yet has failed. An outcome that was never found out stays unknown. */
-function fail(group: Group, cause: RegistryError): void {
-  const error = group.unknown ?? cause;
-  group.settled = true;
-  for (const item of group.items) {
-    const stored = item.created || item.there !== undefined;
-    const hasPointers = !item.pointed && (item.labels.length > 0 || item.unpin);
-    if (!stored || hasPointers) item.error ??= error;
-  }
 }
 
 function groupByName(items: readonly Item[]): Group[] {
@@ -103,30 +125,6 @@ function groupByName(items: readonly Item[]): Group[] {
     groups.set(item.name, group);
   }
   return [...groups.values()];
-}
-
-function resultOf(item: Item, outcome: Group["outcome"]): StoreResult | StoreFailure {
-  const { name, version } = item;
-  const error = item.error ?? item.twin?.error;
-  if (error !== undefined) return { name, status: "failed", error };
-  const head = outcome?.head;
-  const warnings = [...(outcome?.warnings ?? []), ...(item.warnings ?? [])];
-  return {
-    name,
-    version: version as Version,
-    ref: `${name}@${version}`,
-    digest: digestOf(item),
-    status: item.created ? "created" : "unchanged",
-    ...(head?.latest === undefined ? {} : { latest: head.latest }),
-    ...(head?.head.pin === undefined ? {} : { pinned: true as const }),
-    ...(warnings.length === 0 ? {} : { warnings }),
-    ...(item.overridden === undefined ? {} : { overridden: item.overridden }),
-  };
-}
-
-function digestOf(item: Item): Digest {
-  if (item.twin !== undefined) return digestOf(item.twin);
-  return item.created ? (item.document as SealedDocument).digest : (item.there as Digest);
 }
 
 async function storeRound(context: Context, act: Act, groups: Group[], op: Operation, atomic: boolean): Promise<void> {
@@ -143,20 +141,25 @@ async function storeRound(context: Context, act: Act, groups: Group[], op: Opera
   const failed = groups.flatMap((g) => g.items).find((i) => i.error !== undefined);
   if (atomic && failed?.error !== undefined) throw failed.error;
   if (planned.length === 0) return;
-  let outcomes: readonly Outcome[];
+  const changes = planned.map((p) => p.change);
+  const outcomes = await sendAll(context, act, changes, op, atomic);
+  for (const [i, { group, change }] of planned.entries()) settle(group, change, outcomes[i] as Outcome, atomic);
+}
+
+/** {@link commitAll}, where a commit of which nobody knows what became is that of each of its changes. */
+async function sendAll(
+  context: Context,
+  act: Act,
+  changes: readonly Change[],
+  op: Operation,
+  atomic: boolean,
+): Promise<readonly Outcome[]> {
   try {
-    outcomes = await commitAll(
-      context,
-      act,
-      planned.map((p) => p.change),
-      op,
-      atomic,
-    );
+    return await commitAll(context, act, changes, op, atomic);
   } catch (error) {
     if (!isRegistryError(error) || error.outcome !== "unknown") throw error;
-    outcomes = planned.map(() => ({ status: "failed", error }));
+    return changes.map(() => ({ status: "failed", error }));
   }
-  for (const [i, { group, change }] of planned.entries()) settle(group, change, outcomes[i] as Outcome, atomic);
 }
 
 /** Plans a group; when that fails, or its outcome can't be found out, the group has failed and no other one. */
@@ -181,71 +184,9 @@ async function planOrFail(
     return change;
   } catch (error) {
     if (!isRegistryError(error) || atomic) throw error;
-    fail(group, error);
+    failGroup(group, error);
     return undefined;
   }
-}
-
-/** {@link look}, where what can't be read of one prompt is no other prompt's failure. */
-async function lookEach(
-  context: Context,
-  groups: readonly Group[],
-  op: Operation,
-  atomic: boolean,
-): Promise<Map<Group, GroupState>> {
-  try {
-    return await look(context, groups, op);
-  } catch (error) {
-    if (!isRegistryError(error)) throw error;
-    if (atomic) throw groups.find((g) => g.unknown !== undefined)?.unknown ?? error;
-    if (groups.length === 1) {
-      const group = groups[0] as Group;
-      fail(group, error);
-      return new Map();
-    }
-  }
-  const states = new Map<Group, GroupState>();
-  for (const group of groups) {
-    for (const [one, state] of await lookEach(context, [group], op, false)) states.set(one, state);
-  }
-  return states;
-}
-
-/** Reads what the plans of these groups need, all in one read where versions are already known. */
-async function look(context: Context, groups: readonly Group[], op: Operation): Promise<Map<Group, GroupState>> {
-  const looking = groups.filter((g) => g.look);
-  const versions = new Map<Group, Version[]>();
-  await Promise.all(
-    looking.map(async (group) => {
-      if (!group.items.some((i) => i.bump !== undefined && !i.created)) return;
-      const entries = await allVersions(context, group.name, op, true);
-      versions.set(
-        group,
-        entries.map((e) => e.version),
-      );
-    }),
-  );
-  const asks: ReadAsk[] = [];
-  const wanted = looking.map((group) => {
-    const slots = new Set(group.items.flatMap((i) => i.version ?? []));
-    const highest = versions.get(group)?.[0];
-    if (highest !== undefined) slots.add(highest);
-    const needsHead = group.items.some((i) => i.needsHead);
-    if (needsHead) asks.push({ name: group.name, selector: { kind: "head" } });
-    for (const version of slots) asks.push({ name: group.name, selector: { kind: "version", version } });
-    return { group, slots: [...slots], needsHead };
-  });
-  const answers = (await readAll(context, asks, op))[Symbol.iterator]();
-  const states = new Map<Group, GroupState>();
-  for (const { group, slots, needsHead } of wanted) {
-    const answer = needsHead ? (answers.next().value as ReadAnswer) : undefined;
-    states.set(group, {
-      head: answer?.status === "head" ? answer.head : undefined,
-      slots: new Map(slots.map((version) => [version, answers.next().value as ReadAnswer])),
-      versions: versions.get(group) ?? [],
-    });
-  }
-  return states;
 }
 
 function settle(group: Group, change: Change, outcome: Outcome, atomic: boolean): void {
@@ -282,7 +223,7 @@ function settle(group: Group, change: Change, outcome: Outcome, atomic: boolean)
         return;
       }
       if (atomic) throw outcome.error;
-      fail(group, outcome.error);
+      failGroup(group, outcome.error);
   }
 }
 

@@ -1,7 +1,7 @@
 import { isSealed } from "../../document.ts";
 import { findingLine } from "../../policy/enforce.ts";
 import type { StoreRequest } from "../../registry/request.ts";
-import type { StoreResult } from "../../registry/store.ts";
+import type { StoreResult } from "../../registry/store-result.ts";
 import type { Bump } from "../../semver.ts";
 import { ALLOW, allowanceOf, REASON } from "../allow.ts";
 import { usageError } from "../args.ts";
