@@ -114,6 +114,8 @@ async function store(bench) {
   );
   const durable = { durable: true, n: 10 };
   return {
+    // As of fs-store: until V8 has compiled all of it.
+    warmMs: 3000,
     slots: 3,
     subjects: [
       {

@@ -202,7 +202,8 @@ export function takeExisting(item: Item, document: StoredDocument): boolean {
 
 /** The same version twice in one call: the same text is one document, another text is refused like any other. */
 function findTwin(item: Item, group: Group): void {
-  delete item.twin;
+  // Only where there is one: to delete makes an object slow, whether or not anything was there.
+  if (item.twin !== undefined) delete item.twin;
   const earlier = group.items.find(
     (i) => i === item || (i.version === item.version && i.error === undefined && i.twin === undefined),
   );
