@@ -1,11 +1,13 @@
+import { setTimeout as sleep } from "node:timers/promises";
 import type { SealedDocument } from "../document.ts";
 import type { StorageDriver } from "../driver.ts";
 import { Blobs } from "../drivers/github/blobs.ts";
 import { Client, createClient, encodePath, type Send } from "../drivers/github/client.ts";
-import type { Reply } from "../drivers/github/failure.ts";
+import { messageOf, type Reply } from "../drivers/github/failure.ts";
 import { github } from "../drivers/github/index.ts";
 import { TRAILER } from "../drivers/github/message.ts";
 import { type GithubOptions, resolveOptions } from "../drivers/github/options.ts";
+import { moveBranch } from "../drivers/github/refs.ts";
 import { Session } from "../drivers/github/session.ts";
 import { States } from "../drivers/github/state.ts";
 import { Writer } from "../drivers/github/writer.ts";
@@ -13,6 +15,10 @@ import { RegistryError, show } from "../errors.ts";
 
 /** Where proposals are: no prompt has a segment `-`, so no two of them get in each other's way. */
 export const PREFIX = "prompt-registry/";
+
+/** Looks at a branch that is somewhere else each time it is to be moved. */
+const MAX_LOOKS = 4;
+const PAUSE_MS = 100;
 
 /** A storage that reads a branch, and whose commits become what another branch is at. */
 export interface Proposing {
@@ -74,11 +80,14 @@ export async function proposing(options: GithubOptions, branch: string): Promise
 
 /** Sets the branch of the proposal where the driver would move its own. */
 class ProposalClient extends Client {
+  /** Without the limits of this one. */
+  readonly #plain: Client;
   readonly #branch: string;
   proposed: string | undefined;
 
-  constructor({ octokit, settings, auth }: Client, branch: string) {
-    super(octokit, settings, auth);
+  constructor(plain: Client, branch: string) {
+    super(plain.octokit, plain.settings, plain.auth);
+    this.#plain = plain;
     this.#branch = branch;
   }
 
@@ -96,49 +105,104 @@ class ProposalClient extends Client {
     return await super.send(send);
   }
 
-  /** @param base encoded, as it stands in a path */
+  /**
+   * Moved from the very commit that was looked at: what somebody pushes after the look is seen by the next one.
+   *
+   * @param base encoded, as it stands in a path
+   */
   async #propose(send: Send, base: string): Promise<Reply> {
     const { signal } = send;
-    const sha = String(send.body?.sha);
-    const ref = `heads/${encodePath(this.#branch)}`;
-    const where = { method: "GET", path: `${this.repoPath}/git/ref/${ref}`, accept: [404], signal } as const;
-    let there = await super.send({ ...where, operation: "reading the branch of the proposal" });
-    if (there.status === 404) {
-      const body = { ref: `refs/heads/${this.#branch}`, sha };
-      const path = `${this.repoPath}/git/refs`;
-      const operation = "creating the branch of the proposal";
-      const made = await super.send({ ...send, method: "POST", path, body, operation, accept: [409, 422] });
-      if (made.status < 300) return this.#done(made, sha);
-      there = await super.send({ ...where, operation: "reading the branch of the proposal" });
-      if (there.status === 404) return made;
-    }
-    await this.#checkTip(base, String((there.data as { object?: { sha?: unknown } }).object?.sha), signal);
-    const path = `${this.repoPath}/git/refs/${ref}`;
+    const to = String(send.body?.sha);
     const operation = "moving the branch of the proposal";
-    const moved = await super.send({ ...send, path, operation, body: { sha, force: true } });
-    return moved.status < 300 ? this.#done(moved, sha) : moved;
+    const tips = new Set<string>();
+    let said = "GitHub does not know the commit that it is at";
+    for (let looks = 1; looks <= MAX_LOOKS; looks++) {
+      let from = await this.#tip(signal);
+      if (from === undefined) {
+        const made = await this.#create(send, to);
+        if (made.status < 300) return this.#done(to, made);
+        from = await this.#tip(signal);
+        if (from === undefined) return made;
+      }
+      // It was done, whatever was answered.
+      if (from === to) return this.#done(to);
+      tips.add(from);
+      if (await this.#isOurs(base, from, signal)) {
+        const move = await moveBranch(this.#plain, { branch: this.#branch, from, to, operation, signal });
+        if (move.status === "moved") return this.#done(to);
+        if (move.status === "unsupported") return await this.#force(send, to, operation);
+        said = move.said;
+      }
+      if (looks < MAX_LOOKS) await sleep(PAUSE_MS * 2 ** looks * (0.5 + Math.random() / 2));
+    }
+    throw this.#stuck(tips.size > 1, said);
   }
 
-  #done(reply: Reply, sha: string): Reply {
+  async #tip(signal: AbortSignal | undefined): Promise<string | undefined> {
+    const path = `${this.repoPath}/git/ref/heads/${encodePath(this.#branch)}`;
+    const operation = "reading the branch of the proposal";
+    const reply = await super.send({ method: "GET", path, operation, accept: [404], signal });
+    return reply.status === 404 ? undefined : String((reply.data as { object?: { sha?: unknown } }).object?.sha);
+  }
+
+  async #create(send: Send, sha: string): Promise<Reply> {
+    const body = { ref: `refs/heads/${this.#branch}`, sha };
+    const path = `${this.repoPath}/git/refs`;
+    const operation = "creating the branch of the proposal";
+    return await super.send({ ...send, method: "POST", path, body, operation, accept: [409, 422] });
+  }
+
+  /** All that a server without GraphQL has: what came since the look is lost. */
+  async #force(send: Send, sha: string, operation: string): Promise<Reply> {
+    const path = `${this.repoPath}/git/refs/heads/${encodePath(this.#branch)}`;
+    const moved = await super.send({ ...send, path, operation, body: { sha, force: true } });
+    return moved.status < 300 ? this.#done(sha, moved) : moved;
+  }
+
+  #done(sha: string, reply: Reply = { status: 200, headers: {}, data: { object: { sha } } }): Reply {
     this.proposed = sha;
     return reply;
   }
 
-  /** What a person put on top of a proposal must not be lost by proposing again. */
-  async #checkTip(base: string, tip: string, signal: AbortSignal | undefined): Promise<void> {
+  /**
+   * What a person put on top of a proposal must not be lost by proposing again.
+   *
+   * @returns `false` while GitHub does not tell, as a replica that lags
+   * @throws RegistryError CONFLICT where somebody did
+   */
+  async #isOurs(base: string, tip: string, signal: AbortSignal | undefined): Promise<boolean> {
     const path = `${this.repoPath}/compare/${base}...${tip}`;
     const reply = await super.send({ method: "GET", path, operation: "comparing the proposal", accept: [404], signal });
+    // Another history was begun by somebody else.
+    if (reply.status === 404 && !/no common ancestor/i.test(messageOf(reply.data) ?? "")) return false;
     const { commits = [] } = reply.data as {
       commits?: readonly { readonly parents?: readonly unknown[]; readonly commit?: { readonly message?: string } }[];
     };
     const isOurs = commits.every(
       ({ parents = [], commit }) => parents.length > 1 || commit?.message?.includes(`\n${TRAILER}: `) === true,
     );
-    if (isOurs) return;
-    throw new RegistryError(
+    if (isOurs && reply.status !== 404) return true;
+    throw this.#error(
       "CONFLICT",
-      `${this.settings.location}: somebody added commits to the branch ${show(this.#branch, 200)}; merge or close that proposal first`,
-      { backend: "github", location: this.settings.location, outcome: "final" },
+      "final",
+      `somebody added commits to the branch ${show(this.#branch, 200)}; merge or close that proposal first`,
     );
+  }
+
+  #stuck(isMoving: boolean, said: string): RegistryError {
+    const branch = show(this.#branch, 200);
+    if (isMoving)
+      return this.#error("CONFLICT", "temporary", `others move the branch ${branch} all the time; try again`);
+    const why = show(said.replace(/\s+/g, " "), 300);
+    return this.#error(
+      "UNAVAILABLE",
+      "temporary",
+      `the branch ${branch} was not moved: ${why}; try again, and if it stays so look at the rules of that branch`,
+    );
+  }
+
+  #error(code: "CONFLICT" | "UNAVAILABLE", outcome: "final" | "temporary", problem: string): RegistryError {
+    const { location } = this.settings;
+    return new RegistryError(code, `${location}: ${problem}`, { backend: "github", location, outcome });
   }
 }

@@ -1,4 +1,5 @@
 import { type Client, encodePath } from "../drivers/github/client.ts";
+import { moveBranch } from "../drivers/github/refs.ts";
 import { isRegistryError } from "../errors.ts";
 
 /** An open pull request that was made by proposing. */
@@ -22,6 +23,9 @@ export async function removeBranch(client: Client, branch: string, sha: string):
   const ref = `heads/${encodePath(branch)}`;
   const operation = "removing the branch of the proposal";
   try {
+    const { status } = await moveBranch(client, { branch, from: sha, to: undefined, operation });
+    if (status !== "unsupported") return;
+    // Without GraphQL what is pushed between these two is lost.
     const there = await client.send({
       method: "GET",
       path: `${client.repoPath}/git/ref/${ref}`,

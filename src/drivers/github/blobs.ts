@@ -15,6 +15,8 @@ export interface BlobText {
 
 /** Blobs of one GraphQL query. */
 const PER_QUERY = 128;
+/** How long no archive is asked for after one that did not come in time. */
+const ARCHIVE_PAUSE_MS = 5 * 60_000;
 /** From here on one archive is cheaper than the blobs one by one. */
 const TARBALL_FROM = { graphql: 400, rest: 40 };
 const WIDTH = 8;
@@ -33,8 +35,8 @@ export class Blobs {
   readonly #client: Client;
   readonly #memory: Lru<BlobText>;
   readonly #loading = new Map<string, Promise<BlobText>>();
-  /** The archive of this repository is more than it is worth. */
-  #noArchive = false;
+  /** Until then, by `performance.now()`, archives are not asked for. */
+  #noArchiveUntil = Number.NEGATIVE_INFINITY;
 
   constructor(client: Client) {
     this.#client = client;
@@ -128,7 +130,7 @@ export class Blobs {
     };
     const byGraphql = await this.#client.hasGraphql();
     const isMany = left.length >= (byGraphql ? TARBALL_FROM.graphql : TARBALL_FROM.rest);
-    if (commit !== undefined && isMany && !this.#noArchive) {
+    if (commit !== undefined && isMany && performance.now() >= this.#noArchiveUntil) {
       left = await this.#fromTarball(left, commit, keep);
     }
     if (left.length > 1 && byGraphql) left = await this.#fromGraphql(left, keep);
@@ -205,8 +207,10 @@ export class Blobs {
       // Archives are a short cut; attributes may change what is in them.
       const code = error instanceof RegistryError ? error.code : undefined;
       if (code === "RATE_LIMITED") throw error;
-      // Too large, or too slow: it would be so again.
-      if (code === "UNSUPPORTED" || code === "TIMEOUT") this.#noArchive = true;
+      // Too large it stays; too slow it may have been for once, and each try costs the whole of the time.
+      if (code === "UNSUPPORTED") this.#noArchiveUntil = Number.POSITIVE_INFINITY;
+      if (code === "TIMEOUT")
+        this.#noArchiveUntil = Math.max(this.#noArchiveUntil, performance.now() + ARCHIVE_PAUSE_MS);
     }
     return [...wanted];
   }

@@ -1,5 +1,5 @@
 import { gzipSync } from "node:zlib";
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from "vitest";
 import { commitByGit, openGithub } from "../../../test/support/github-world.ts";
 import { type GitHubServer, startGitHub } from "../../testing/github/index.ts";
 import { askOf, documentOf } from "../../testing/index.ts";
@@ -91,6 +91,7 @@ describe("many documents", () => {
   });
   afterEach(() => {
     Object.assign(limits, real);
+    vi.restoreAllMocks();
   });
   afterAll(async () => {
     await server.close();
@@ -139,4 +140,32 @@ describe("many documents", () => {
       await driver.close();
     },
   );
+
+  it("are read one by one for some minutes after an archive that did not come in time, and by archives again then", async () => {
+    let archives = 0;
+    const fetch: typeof globalThis.fetch = async (input, init) => {
+      if (!String(input).includes("/tarball/") || ++archives > 1) return await globalThis.fetch(input, init);
+      const { signal } = init ?? {};
+      return await new Promise((_, reject) => signal?.addEventListener("abort", () => reject(signal.reason)));
+    };
+    const { now } = performance;
+    let later = 0;
+    vi.spyOn(performance, "now").mockImplementation(() => now.call(performance) + later);
+    const driver = await openGithub(server, server, { fetch, graphql: "off", timeout: 3000 });
+    const counts: number[] = [];
+    for (const [i, minutes] of [0, 4, 6].entries()) {
+      const version = `3.${i}.0`;
+      const files = names.map((name) => ({
+        path: `prompts/${name}/v${version}.md`,
+        bytes: documentOf(name, version, `text ${i} of ${name}\n`).text,
+      }));
+      commitByGit(server.gitDir, "main", files);
+      later = minutes * 60_000;
+      const found = await driver.read(names.map((name) => askOf(name, version)));
+      expect(found.map(({ status }) => status)).toEqual(names.map(() => "found"));
+      counts.push(archives);
+    }
+    expect(counts).toEqual([1, 1, 2]);
+    await driver.close();
+  });
 });

@@ -173,6 +173,57 @@ it("a branch is made by mutation, and rules hold for mutations too", async () =>
   expect(refused.errors[0].message).toContain("Changes must be made through a pull request.");
 });
 
+it("refs move by mutation only from where they are said to be, all of them or none", async () => {
+  const { owner, repo } = await server.addRepository({ name: "moved" });
+  const at = client({ ...server, owner, repo });
+  const id = (await api.graphql(`{ repository(owner: "${owner}", name: "${repo}") { id } }`)).data.repository.id;
+  const mutation = "mutation ($input: UpdateRefsInput!) { updateRefs(input: $input) { clientMutationId } }";
+  const move = (refUpdates: readonly object[], options?: { token: string }) =>
+    at.graphql(mutation, { input: { repositoryId: id, refUpdates } }, options);
+  const ref = async (name: string) => (await at.get(`git/ref/heads/${name}`)).body.object?.sha;
+  const none = "0".repeat(40);
+  const name = (branch: string) => `refs/heads/${branch}`;
+  const one = await at.commit({ a: "1" });
+  const two = await at.commit({ a: "2" });
+
+  expect(await move([{ name: name("x"), beforeOid: none, afterOid: two }])).toEqual({
+    data: { updateRefs: { clientMutationId: null } },
+  });
+  // As github.com says it: no type, no path, no data.
+  const general = {
+    errors: [{ message: expect.stringMatching(/^Something went wrong .* when reporting this issue\.$/) }],
+  };
+  expect(await move([{ name: name("x"), beforeOid: none, afterOid: two }])).toEqual(general);
+  expect(await move([{ name: name("x"), beforeOid: one, afterOid: one, force: true }])).toEqual(general);
+  // Back is by force only.
+  expect(await move([{ name: name("x"), beforeOid: two, afterOid: one }])).toEqual(general);
+  expect(await move([{ name: name("x"), afterOid: "f".repeat(40) }])).toEqual(general);
+  expect(await ref("x")).toBe(two);
+  expect((await move([{ name: name("x"), beforeOid: two, afterOid: one, force: true }])).errors).toBeUndefined();
+  expect(await ref("x")).toBe(one);
+
+  const both = [
+    { name: name("x"), beforeOid: one, afterOid: two },
+    { name: name("y"), beforeOid: one, afterOid: two },
+  ];
+  expect(await move(both)).toEqual(general);
+  expect([await ref("x"), await ref("y")]).toEqual([one, undefined]);
+  expect(await move([{ name: name("x"), beforeOid: two, afterOid: none }])).toEqual(general);
+  expect((await move([{ name: name("x"), beforeOid: one, afterOid: none }])).errors).toBeUndefined();
+  expect(await ref("x")).toBeUndefined();
+  expect(await move([{ name: name("x"), afterOid: none }])).toEqual(general);
+  // Of many at once one is first.
+  const race = await Promise.all([1, 2, 3, 4].map(() => move([{ name: name("z"), beforeOid: none, afterOid: one }])));
+  expect(race.filter(({ errors }) => errors === undefined)).toHaveLength(1);
+
+  const token = server.addToken({ permission: "read" });
+  const denied = await move([{ name: name("x"), afterOid: one }], { token });
+  expect(denied.errors[0].type).toBe("FORBIDDEN");
+  expect((await at.graphql(mutation, { input: { repositoryId: "R_none", refUpdates: [] } })).errors[0].type).toBe(
+    "NOT_FOUND",
+  );
+});
+
 it("a server without GraphQL says so", async () => {
   const plain = await startGitHub({ graphql: false });
   const reply = await client(plain).ask("POST", "/graphql", { body: { query: "{ viewer { login } }" } });

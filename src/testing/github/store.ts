@@ -25,6 +25,14 @@ export interface Ref {
   readonly oid: string;
 }
 
+export interface RefChange {
+  readonly name: string;
+  /** `null` deletes. */
+  readonly to: string | null;
+  /** The id that must be there now, `null` for none. */
+  readonly expect: string | null;
+}
+
 const CONFIG =
   "[core]\n\trepositoryformatversion = 0\n\tfilemode = true\n\tbare = true\n\tlogAllRefUpdates = false\n\tfsync = none\n\tlooseCompression = 0\n" +
   "[http]\n\treceivepack = true\n[receive]\n\tfsckObjects = true\n[gc]\n\tauto = 0\n";
@@ -117,16 +125,23 @@ export class GitStore extends ObjectReader {
    * Compare-and-set by Git itself. `expect`: the id that must be there now, `null` for none. `to`: `null` deletes.
    * Answers `false` when it was another one; rejects with {@link GitFailure} for what Git refuses, such as `a` beside `a/b`.
    */
-  async updateRef(name: string, to: string | null, expect: string | null): Promise<boolean> {
+  updateRef(name: string, to: string | null, expect: string | null): Promise<boolean> {
+    return this.updateRefs([{ name, to, expect }]);
+  }
+
+  /** The same for several: all of them, or none. */
+  async updateRefs(updates: readonly RefChange[]): Promise<boolean> {
     const zero = "0".repeat(40);
-    const verb = to === null ? `delete ${name}\0${expect ?? zero}\0` : `update ${name}\0${to}\0${expect ?? zero}\0`;
+    const lines = updates.map(({ name, to, expect }) =>
+      to === null ? `delete ${name}\0${expect ?? zero}\0` : `update ${name}\0${to}\0${expect ?? zero}\0`,
+    );
     const done: Parse<string> = (buffer) => {
       const text = buffer.toString("utf8");
       return /commit: ok\n$/.test(text) ? { value: text, length: buffer.length } : undefined;
     };
-    await this.ref(name);
+    for (const { name } of updates) await this.ref(name);
     try {
-      await this.#refs.ask(`start\0${verb}prepare\0commit\0`, done);
+      await this.#refs.ask(`start\0${lines.join("")}prepare\0commit\0`, done);
     } catch (error) {
       if (
         error instanceof GitFailure &&
@@ -136,7 +151,7 @@ export class GitStore extends ObjectReader {
       }
       throw error;
     }
-    this.#seen(name, to ?? undefined);
+    for (const { name, to } of updates) this.#seen(name, to ?? undefined);
     return true;
   }
 

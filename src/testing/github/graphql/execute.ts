@@ -1,7 +1,8 @@
+import { randomBytes } from "node:crypto";
 import type { ExecutionResult, GraphQLError, GraphQLFieldResolver, GraphQLFormattedError } from "graphql";
 import { type Call, json, Problem, type Reply } from "../http.ts";
 import type { Limits } from "../limits.ts";
-import { createCommitOnBranch, createRef } from "./mutations.ts";
+import { createCommitOnBranch, createRef, updateRefs } from "./mutations.ts";
 import { loadGraphQL, TypedError } from "./schema.ts";
 import { repositoryType, Scope, userType } from "./types.ts";
 
@@ -33,6 +34,7 @@ export async function executeGraphQL(call: Call, limits: Limits): Promise<Reply>
     variableValues: variables as Record<string, unknown> | undefined,
     ...(typeof operationName === "string" ? { operationName } : {}),
   });
+  if (result.errors?.some(isUntold)) return json({ errors: [{ message: untold(call.world.now()) }] });
   const errors = result.errors?.map(shown);
   return json({ ...(result.data === undefined ? {} : { data: result.data }), ...(errors ? { errors } : {}) });
 }
@@ -55,11 +57,21 @@ function shown(error: GraphQLError): GraphQLFormattedError & { readonly type?: s
     ...(original instanceof TypedError ? { type: original.extensions.type } : {}),
     ...(path === undefined ? {} : { path }),
     ...(locations === undefined ? {} : { locations }),
-    message:
-      original === undefined || original instanceof TypedError
-        ? message
-        : "Something went wrong while executing your query.",
+    message,
   };
+}
+
+const isUntold = ({ originalError }: GraphQLError): boolean =>
+  originalError !== undefined && !(originalError instanceof TypedError);
+
+/** GitHub's words for what it has none for; they come without data, type or path. */
+function untold(now: number): string {
+  const at = new Date(now).toISOString().replace(/\.\d+Z$/, "Z");
+  const id = randomBytes(15)
+    .toString("hex")
+    .toUpperCase()
+    .replace(/(.{6})(?=.)/g, "$1:");
+  return `Something went wrong while executing your query on ${at}. Please include \`${id}\` when reporting this issue.`;
 }
 
 function root(scope: Scope, limits: Limits) {
@@ -83,5 +95,6 @@ function root(scope: Scope, limits: Limits) {
     createCommitOnBranch: ({ input }: { input: Parameters<typeof createCommitOnBranch>[1] }) =>
       createCommitOnBranch(scope, input),
     createRef: ({ input }: { input: Parameters<typeof createRef>[1] }) => createRef(scope, input),
+    updateRefs: ({ input }: { input: Parameters<typeof updateRefs>[1] }) => updateRefs(scope, input),
   };
 }

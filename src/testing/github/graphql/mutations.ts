@@ -1,7 +1,7 @@
 import { refusal, setRef } from "../access.ts";
 import { wholeSeconds } from "../objects.ts";
 import { nodeId } from "../shapes.ts";
-import { isRefName } from "../store.ts";
+import { isRefName, type RefChange } from "../store.ts";
 import { changeTree, pathProblem, type TreeChange } from "../trees.ts";
 import { RANK, type Repository } from "../world.ts";
 import { TypedError } from "./schema.ts";
@@ -120,10 +120,14 @@ interface RefInput {
   readonly oid: string;
 }
 
-export async function createRef(scope: Scope, input: RefInput): Promise<object> {
+function byId(scope: Scope, repositoryId: string): Repository {
   const all = [...scope.call.world.repositories.values()];
-  const found = all.find(({ id }) => nodeId("Repository", id) === input.repositoryId);
-  const repository = writable(scope, found, input.repositoryId);
+  const found = all.find(({ id }) => nodeId("Repository", id) === repositoryId);
+  return writable(scope, found, repositoryId);
+}
+
+export async function createRef(scope: Scope, input: RefInput): Promise<object> {
+  const repository = byId(scope, input.repositoryId);
   return repository.store.exclusive(async () => {
     const { store } = repository;
     if (!isRefName(input.name)) throw new TypedError("UNPROCESSABLE", `${input.name} is not a valid ref name.`);
@@ -138,5 +142,47 @@ export async function createRef(scope: Scope, input: RefInput): Promise<object> 
       ref: refType(scope, repository, input.name, input.oid),
       repository: () => repositoryType(scope, repository),
     };
+  });
+}
+
+interface RefsInput {
+  readonly clientMutationId?: string | null;
+  readonly repositoryId: string;
+  readonly refUpdates: readonly {
+    readonly name: string;
+    readonly beforeOid?: string | null;
+    readonly afterOid: string;
+    readonly force?: boolean | null;
+  }[];
+}
+
+/** No ref there: as `beforeOid` there must be none, as `afterOid` it is deleted. */
+const NONE = "0".repeat(40);
+
+/**
+ * All of them or none. A ref that is elsewhere than `beforeOid` is an error without a type, as github.com answered in
+ * September 2026; that it has no more words for what else Git refuses is assumed.
+ */
+export async function updateRefs(scope: Scope, input: RefsInput): Promise<object> {
+  const repository = byId(scope, input.repositoryId);
+  const { store } = repository;
+  return store.exclusive(async () => {
+    const changes: RefChange[] = [];
+    for (const { name, beforeOid, afterOid, force } of input.refUpdates) {
+      if (!isRefName(name)) throw new TypedError("UNPROCESSABLE", `${name} is not a valid ref name.`);
+      const from = await store.ref(name);
+      const to = afterOid === NONE ? undefined : afterOid;
+      if (typeof beforeOid === "string" && beforeOid !== (from ?? NONE)) throw new Error(`${name} is at ${from}`);
+      if (from === undefined && to === undefined) throw new Error(`there is no ${name}`);
+      if (to !== undefined && (await store.object(to)) === undefined) throw new Error(`there is no object ${to}`);
+      const why = await refusal(repository, name, from, to);
+      if (why !== undefined) throw new TypedError("UNPROCESSABLE", `Repository rule violations found\n\n${why}\n\n`);
+      const isForced = force === true || from === undefined || to === undefined;
+      if (!isForced && !(await store.isAncestor(from, to))) throw new Error(`${name} is no fast-forward`);
+      changes.push({ name, to: to ?? null, expect: from ?? null });
+    }
+    // Somebody pushed with Git in between.
+    if (!(await store.updateRefs(changes))) throw new Error("a ref is elsewhere by now");
+    return { clientMutationId: input.clientMutationId ?? null };
   });
 }
