@@ -1,10 +1,10 @@
-import { randomBytes } from "node:crypto";
-import { lstat, mkdir, open, readdir, readFile, rename, rm, rmdir, stat } from "node:fs/promises";
+import { lstat, mkdir, readdir, readFile, rm, rmdir, stat } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { HEAD_FILE, HEADS_DIR, LATEST_FILE } from "../drivers/fs/layout.ts";
 import { isRegistryError, RegistryError, show } from "../errors.ts";
 import { isName, type PromptName } from "../names.ts";
 import { isVersion, type Version } from "../semver.ts";
+import { writeWhole } from "../whole-file.ts";
 
 /** @returns `undefined` when there is no such file */
 export async function readText(path: string): Promise<string | undefined> {
@@ -16,21 +16,12 @@ export async function readText(path: string): Promise<string | undefined> {
   }
 }
 
-/** Puts a file in place whole, or not at all. */
-export async function writeWhole(path: string, text: string): Promise<void> {
-  const temp = join(dirname(path), `.tmp-${randomBytes(6).toString("hex")}`);
+/** Puts a file in place whole or not at all, in a folder that may be new. */
+export async function putText(path: string, text: string): Promise<void> {
   try {
     await mkdir(dirname(path), { recursive: true });
-    const handle = await open(temp, "wx");
-    try {
-      await handle.writeFile(text);
-      await handle.sync();
-    } finally {
-      await handle.close();
-    }
-    await rename(temp, path);
+    await writeWhole(path, text);
   } catch (error) {
-    await rm(temp, { force: true }).catch(() => {});
     throw diskError(error, path);
   }
 }
@@ -81,7 +72,7 @@ async function writeMarker(folder: string, files: ReadonlySet<string>): Promise<
   const json = { format: MARKER_FORMAT, version: 1, files: [...files].sort() };
   const text = `${JSON.stringify(json, undefined, 2)}\n`;
   const path = join(folder, MARKER_FILE);
-  if ((await readText(path)) !== text) await writeWhole(path, text);
+  if ((await readText(path)) !== text) await putText(path, text);
 }
 
 const REGISTRY_FILES: ReadonlySet<string> = new Set([LATEST_FILE, HEAD_FILE, HEADS_DIR]);
@@ -187,7 +178,7 @@ export async function materializeInto(
     for (const file of [...written.keys(), ...removed]) await refuseLinks(folder, file);
     // First, so that a crash leaves nothing that the next run would not know as its own.
     if (written.size > 0) await writeMarker(folder, new Set([...ours, ...written.keys()]));
-    for (const [file, text] of written) await writeWhole(join(folder, file), text);
+    for (const [file, text] of written) await putText(join(folder, file), text);
     for (const file of removed) await removeMaterialized(folder, file);
     await writeMarker(folder, new Set([...kept, ...written.keys()]));
   }

@@ -1,9 +1,10 @@
 import { join, resolve } from "node:path";
 import { isRegistryError, RegistryError } from "../errors.ts";
-import { formatSelector, type PromptName, parseName } from "../names.ts";
+import { formatSelector, type PromptName, parseName, type Selector } from "../names.ts";
 import type { PromptRegistry } from "../registry.ts";
 import { compareVersions, type Version } from "../semver.ts";
-import { materializeInto, readText, requireOurs, writeWhole } from "./disk.ts";
+import { mapOrdered } from "../transfer/flow.ts";
+import { materializeInto, putText, readText, requireOurs } from "./disk.ts";
 import {
   formatLockfile,
   LOCK_FILE,
@@ -14,7 +15,7 @@ import {
   parseLockfile,
   parsePromptsFile,
 } from "./files.ts";
-import { type Drift, fileDrift, type ResolvedPrompt, readLocked, resolveNow } from "./resolve.ts";
+import { askingNow, type Drift, fileDrift, type ResolvedPrompt, readLocked, resolveNow } from "./resolve.ts";
 
 export interface ProjectOptions {
   /** Folder of `prompts.json` and `prompts.lock.json`. Default: the working directory. */
@@ -50,6 +51,8 @@ export interface InstallReport {
 }
 
 export const MATERIALIZED = "prompts/.materialized";
+/** Prompts that `outdated` asks for. */
+const AT_A_TIME = 16;
 
 /** @throws RegistryError NOT_FOUND, INVALID, UNSUPPORTED */
 export async function readProject(
@@ -164,42 +167,57 @@ export interface Outdated {
 
 /**
  * What `update` would move, or could not: locked versions that are not what their selector selects now, are not the
- * latest, are yanked, or belong to a deprecated prompt. Writes nothing.
+ * latest, are yanked, or belong to a deprecated prompt. Asks the storage itself, as `update` does. Writes nothing.
  *
+ * @throws RegistryError UNAVAILABLE where the storage can't be asked, whatever a cache remembers; a missing or bad file
  * @example
  * for (const { name, locked, wanted } of await outdated(registry)) console.log(name, locked, "->", wanted);
  */
 export async function outdated(registry: PromptRegistry, options: ProjectOptions = {}): Promise<Outdated[]> {
   const { wanted, lock } = await readProject(options);
+  const asking = askingNow(registry);
   const rows: Outdated[] = [];
-  const selected = async (ref: string) => {
-    try {
-      return (await registry.getPrompt(ref, { ...signalOf(options) })).version;
-    } catch (error) {
-      if (isRegistryError(error, "NOT_FOUND")) return undefined;
-      throw error;
-    }
-  };
-  for (const [name, selector] of wanted.prompts) {
-    const locked = lock?.prompts.get(name)?.version;
-    const now = await selected(`${name}@${formatSelector(selector)}`);
-    const latest = await selected(name);
-    const [answer] = await registry.driver.read([{ name, selector: { kind: "head" } }], signalOf(options));
-    const head = answer?.status === "head" ? answer.head.head : undefined;
-    const yank = locked === undefined ? undefined : head?.yanked[locked];
-    const row: Outdated = {
-      name,
-      selector: formatSelector(selector),
-      ...(locked === undefined ? {} : { locked }),
-      ...(now === undefined ? {} : { wanted: now }),
-      ...(latest === undefined ? {} : { latest }),
-      ...(yank === undefined ? {} : { yanked: yank.reason ?? "" }),
-      ...(head?.deprecated === undefined ? {} : { deprecated: head.deprecated.message }),
-    };
-    const behind = latest !== undefined && locked !== undefined && compareVersions(latest, locked) > 0;
-    if (locked !== now || behind || yank !== undefined || row.deprecated !== undefined) rows.push(row);
-  }
+  const looked = mapOrdered(wanted.prompts, AT_A_TIME, ([name, selector]) =>
+    outdatedRow(asking, name, selector, lock?.prompts.get(name)?.version, options),
+  );
+  for await (const row of looked) if (row !== undefined) rows.push(row);
   return rows;
+}
+
+/** @returns `undefined` where there is nothing to tell */
+async function outdatedRow(
+  registry: PromptRegistry,
+  name: PromptName,
+  selector: Selector,
+  locked: Version | undefined,
+  options: ProjectOptions,
+): Promise<Outdated | undefined> {
+  const how = signalOf(options);
+  const selected = registry.getPrompt(`${name}@${formatSelector(selector)}`, how).then(
+    ({ version }) => version,
+    (error: unknown) => {
+      if (!isRegistryError(error, "NOT_FOUND")) throw error;
+    },
+  );
+  const [now, [answer]] = await Promise.all([
+    selected,
+    registry.driver.read([{ name, selector: { kind: "head" } }], how),
+  ]);
+  const state = answer?.status === "head" ? answer.head : undefined;
+  const latest = state?.latest;
+  const head = state?.head;
+  const yank = locked === undefined ? undefined : head?.yanked[locked];
+  const row: Outdated = {
+    name,
+    selector: formatSelector(selector),
+    ...(locked === undefined ? {} : { locked }),
+    ...(now === undefined ? {} : { wanted: now }),
+    ...(latest === undefined ? {} : { latest }),
+    ...(yank === undefined ? {} : { yanked: yank.reason ?? "" }),
+    ...(head?.deprecated === undefined ? {} : { deprecated: head.deprecated.message }),
+  };
+  const behind = latest !== undefined && locked !== undefined && compareVersions(latest, locked) > 0;
+  return locked !== now || behind || yank !== undefined || row.deprecated !== undefined ? row : undefined;
 }
 
 function signalOf(options: ProjectOptions): { signal?: AbortSignal } {
@@ -260,7 +278,7 @@ async function finish(
   if (folder !== undefined) await requireOurs(folder);
   const path = join(cwd, LOCK_FILE);
   const text = formatLockfile(lock);
-  if (!dryRun && options.frozen !== true && (await readText(path)) !== text) await writeWhole(path, text);
+  if (!dryRun && options.frozen !== true && (await readText(path)) !== text) await putText(path, text);
   const report = { dryRun, lock, changes };
   if (folder === undefined) return { ...report, written: [], removed: [] };
   return {

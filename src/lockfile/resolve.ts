@@ -89,6 +89,14 @@ export async function readVersion(
   return { text, digest: opened.digest };
 }
 
+/**
+ * The same registry without what a cache remembers or a fallback has: what is locked stays, and so must not be taken from
+ * there. A document that a cache has is still not sent again; only its revision is asked for.
+ */
+export function askingNow(registry: PromptRegistry): PromptRegistry {
+  return new PromptRegistry(freshly(registry.driver));
+}
+
 /** What a selector selects now, and the bytes of it. */
 export async function resolveNow(
   registry: PromptRegistry,
@@ -96,9 +104,7 @@ export async function resolveNow(
   selector: Selector,
   options: LockOptions,
 ): Promise<ResolvedPrompt> {
-  // What is locked stays, so it is not taken from what a cache remembers, or what a fallback has.
-  const asking = new PromptRegistry(freshly(registry.driver));
-  const prompt: Prompt = await asking.getPrompt(`${name}@${formatSelector(selector)}`, options);
+  const prompt: Prompt = await askingNow(registry).getPrompt(`${name}@${formatSelector(selector)}`, options);
   const { text, digest } = await readVersion(registry, name, prompt.version, options);
   return { name, locked: { selector: formatSelector(selector), version: prompt.version, digest }, text };
 }

@@ -15,13 +15,11 @@ export interface ManifestVersion {
   readonly digest: Digest;
   /** SHA-256 of the stored bytes, spelled like a digest; of the canonical seal for a document without seal. */
   readonly bytes: Digest;
-  readonly removed?: true;
+  /** Where it was removed: the digest of what stood there. The others are then those of the tombstone. */
+  readonly removed?: Digest;
 }
 
-/**
- * What of a prompt must be equal for two copies to be equal. The generation of a head is not part of it: it counts the
- * writes of one storage.
- */
+/** What is compared of a prompt; see {@link manifestLine}. The generation of a head counts the writes of one storage. */
 export interface PromptManifest {
   readonly name: PromptName;
   /** Ascending by precedence. */
@@ -72,11 +70,11 @@ export function manifestOfState(state: PromptState): PromptManifest {
   const { labels, pin, yanked, deprecated, updatedAt } = head;
   return {
     name,
-    versions: [...slots.values()].map(({ version, digest, bytes, kind }) => ({
+    versions: [...slots.values()].map(({ version, digest, bytes, removed }) => ({
       version,
       digest,
       bytes,
-      ...(kind === "tombstone" ? { removed: true as const } : {}),
+      ...(removed === undefined ? {} : { removed }),
     })),
     damaged: damaged.map((d) => d.version),
     labels,
@@ -86,6 +84,15 @@ export function manifestOfState(state: PromptState): PromptManifest {
     ...(updatedAt === undefined ? {} : { updatedAt }),
     entries,
   };
+}
+
+/**
+ * Entries by their time, those of one instant by their commit. Two registries may have written at the same time, and each
+ * keeps what came from the other behind its own: no order of writing is the same on both sides.
+ */
+export function inOrder(entries: readonly HistoryEntry[]): HistoryEntry[] {
+  const order = (a: string, b: string) => (a < b ? -1 : a > b ? 1 : 0);
+  return [...entries].sort((a, b) => order(a.at, b.at) || order(a.commit ?? "", b.commit ?? ""));
 }
 
 /** A head and its entries as JSON in one fixed order of fields, without what differs between storages. */
@@ -98,13 +105,14 @@ export function headJson(name: PromptName, head: PromptState["head"], entries: r
   } = headToJson({
     name,
     head: { ...EMPTY_HEAD, ...head },
-    history: entries,
+    history: inOrder(entries),
   });
   return JSON.stringify(rest);
 }
 
 /**
- * A manifest as one line of JSON, the same for equal prompts.
+ * A manifest as one line of JSON, the same for equal prompts. Of a removed version it has the digest of what was removed,
+ * and not the tombstone: two sides that removed the same each keep their own.
  *
  * @example
  * manifestLine(a) === manifestLine(b); // the two copies are equal
@@ -118,7 +126,9 @@ export function manifestLine(manifest: PromptManifest): string {
     ...(deprecated === undefined ? {} : { deprecated }),
     ...(updatedAt === undefined ? {} : { updatedAt }),
   };
-  const slots = versions.map((v) => [v.version, v.digest, v.bytes, v.removed === true ? "removed" : "stored"]);
+  const slots = versions.map(({ version, digest, bytes, removed }) =>
+    removed === undefined ? [version, digest, bytes, "stored"] : [version, removed, "removed"],
+  );
   return JSON.stringify({ name, versions: slots, damaged, head: JSON.parse(headJson(name, head, entries)) });
 }
 
@@ -158,8 +168,8 @@ type Writable<T> = { -readonly [K in keyof T]: T[K] };
 export function addCounts(counts: Writable<ManifestCounts>, prompt: PromptManifest): void {
   counts.prompts++;
   for (const { removed } of prompt.versions) {
-    if (removed === true) counts.tombstones++;
-    else counts.documents++;
+    if (removed === undefined) counts.documents++;
+    else counts.tombstones++;
   }
   counts.damaged += prompt.damaged.length;
   counts.entries += prompt.entries.length;

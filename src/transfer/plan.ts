@@ -1,10 +1,9 @@
 /** Pure: what to write to one side so that it holds what the other holds. No I/O and no clock; refuses nothing. */
 import type { HistoryEntry } from "../driver.ts";
 import { RegistryError } from "../errors.ts";
-import { entryToJson } from "../head.ts";
 import type { PromptName } from "../names.ts";
 import type { Version } from "../semver.ts";
-import { headJson } from "./manifest.ts";
+import { type HeadRelation, isBlank, joinHeads, missing, relate } from "./heads.ts";
 import type { Damage, PromptState, Slot } from "./state.ts";
 
 /**
@@ -13,8 +12,8 @@ import type { Damage, PromptState, Slot } from "./state.ts";
  * - `version`: both sides have this version with other bytes; nothing of the prompt is written
  * - `removed`: a version is removed on one side and there on the other, and the history does not tell which is newer;
  *   nothing of the prompt is written
- * - `head`: labels, pin, yanks or deprecation were changed on both sides, or, in a copy, only at the target; missing
- *   documents are added, pointers and removals are left as they are
+ * - `head`: labels, pin, yanks or deprecation were changed on both sides, and not to the same, or, in a copy, at the target;
+ *   missing documents are added, pointers and removals are left as they are
  */
 export interface TransferConflict {
   readonly kind: "version" | "removed" | "head";
@@ -24,16 +23,13 @@ export interface TransferConflict {
   readonly detail: string;
 }
 
-/** How two heads with their histories stand to each other. */
-export type HeadRelation = "same" | "source-newer" | "target-newer" | "diverged";
-
 export interface TransferPlan {
   readonly name: PromptName;
   /** Ascending. */
   readonly add: readonly Slot[];
   readonly remove: readonly Slot[];
   readonly restore: readonly Slot[];
-  /** Move the head to that of the source, with these entries. */
+  /** Move the head to that of the source, or to the one that both sides can have, with these entries. */
   readonly head?: { readonly next: PromptState["head"]; readonly entries: readonly HistoryEntry[] };
   readonly relation: HeadRelation;
   readonly conflicts: readonly TransferConflict[];
@@ -42,7 +38,10 @@ export interface TransferPlan {
 }
 
 export interface PlanOptions {
-  /** `sync`: a target that is ahead is no conflict, since its turn comes. Default `copy`. */
+  /**
+   * `sync`: a target that is ahead is no conflict, since its turn comes, and so heads that say the same can be joined.
+   * Default `copy`.
+   */
   readonly mode?: "copy" | "sync";
   /** Of the target. */
   readonly maxDocumentBytes: number;
@@ -55,7 +54,11 @@ export function planTransfer(source: PromptState, target: PromptState, options: 
   const add: Slot[] = [];
   const remove: Slot[] = [];
   const restore: Slot[] = [];
-  const relation = relate(source, target);
+  const related = relate(source, target);
+  const joined = related === "diverged" ? joinHeads(source, target) : undefined;
+  // A copy writes to one side only, which then would still not be equal to the other.
+  const joins = joined !== undefined && options.mode === "sync";
+  const relation = joins ? joined.relation : related;
   const leads = relation === "source-newer" || relation === "same";
   const broken = new Map(target.damaged.map((d) => [d.version, d.error]));
   for (const slot of source.slots.values()) {
@@ -67,10 +70,10 @@ export function planTransfer(source: PromptState, target: PromptState, options: 
     } else if (there === undefined) {
       if (slot.size > options.maxDocumentBytes) failures.push({ version, error: tooLarge(name, slot, options) });
       else (slot.kind === "document" ? add : remove).push(slot);
-    } else if (slot.kind === there.kind) {
-      if (slot.digest !== there.digest) conflicts.push(otherBytes(name, slot, there));
     } else if (contentOf(slot) !== contentOf(there)) {
       conflicts.push(otherBytes(name, slot, there));
+    } else if (slot.kind === there.kind) {
+      // Tombstones of the same bytes, too: each side keeps its own, whose removal is the one that happened there.
     } else if (leads && slot.kind === "tombstone") {
       if (source.head.yanked[version]?.removed === true) remove.push(slot);
       else if (options.mode !== "sync" || relation !== "same" || !wasRestored(target, source, version)) {
@@ -93,8 +96,9 @@ export function planTransfer(source: PromptState, target: PromptState, options: 
   // Damage may hide a part of the history; the head is left alone anyway.
   const told = source.damaged.length === 0 || !isBlank(source);
   if (told && (relation === "diverged" || (relation === "target-newer" && options.mode !== "sync"))) {
-    conflicts.push(headConflict(source, target, relation));
+    conflicts.push(headConflict(source, target, relation, joined !== undefined));
   }
+  const next = joins ? joined.head : relation === "source-newer" ? source.head : undefined;
   const held = conflicts.length + failures.length + target.damaged.length > 0;
   return {
     name,
@@ -102,9 +106,7 @@ export function planTransfer(source: PromptState, target: PromptState, options: 
     // A tombstone for an empty slot only reserves it; one for a document takes a text away, which the head must say.
     remove: held || !leads ? remove.filter((slot) => !target.slots.has(slot.version)) : remove,
     restore: held ? [] : restore,
-    ...(relation === "source-newer" && !held
-      ? { head: { next: source.head, entries: missing(source.entries, target.entries) } }
-      : {}),
+    ...(next === undefined || held ? {} : { head: { next, entries: missing(source.entries, target.entries) } }),
     relation,
     conflicts,
     failures,
@@ -125,6 +127,7 @@ function isLive(state: PromptState, version: Version): boolean {
   return state.slots.get(version)?.kind === "document";
 }
 
+/** The digest of what was stored under a version, whether it is still there or not. */
 function contentOf(slot: Slot): string {
   return slot.removed ?? slot.digest;
 }
@@ -139,10 +142,6 @@ function wasRestored(source: PromptState, target: PromptState, version: Version)
 
 function otherBytes(name: PromptName, source: Slot, target: Slot): TransferConflict {
   const { version } = source;
-  if (source.kind === "tombstone" && target.kind === "tombstone" && source.removed === target.removed) {
-    const detail = "removed on both sides, at another time, by another hand or for another reason; a removal is final";
-    return { kind: "removed", name, version, detail };
-  }
   const what = (slot: Slot) => (slot.kind === "tombstone" ? `the removal of ${slot.removed}` : slot.digest);
   return {
     kind: "version",
@@ -170,67 +169,20 @@ function tooLarge(name: PromptName, slot: Slot, { maxDocumentBytes }: PlanOption
   );
 }
 
-function headConflict(source: PromptState, target: PromptState, relation: HeadRelation): TransferConflict {
-  const lacks = count(target.entries, source.entries);
-  const ahead = count(source.entries, target.entries);
+function headConflict(
+  source: PromptState,
+  target: PromptState,
+  relation: HeadRelation,
+  joinable: boolean,
+): TransferConflict {
+  const lacks = missing(target.entries, source.entries).length;
+  const ahead = missing(source.entries, target.entries).length;
+  const both = `changed on both sides (${ahead} only at the source, ${lacks} only at the target)`;
   const detail =
     relation === "target-newer"
       ? `the target has ${lacks} change${lacks === 1 ? "" : "s"} of labels, pin, yanks or deprecation that the source lacks; copy the other way first, or sync`
-      : `changed on both sides (${ahead} only at the source, ${lacks} only at the target); set labels, pin, yanks and deprecation by hand on one side`;
+      : joinable
+        ? `${both}, to the same end; sync joins the two histories`
+        : `${both}; on one side, set labels, pin, yanks and deprecation by hand to what the other has, then sync`;
   return { kind: "head", name: source.name, detail };
-}
-
-/**
- * A head is an ancestor of another when the other's history goes on from its own. Equal histories under different heads,
- * or entries that would come to lie in another order, tell nothing.
- */
-export function relate(source: PromptState, target: PromptState): HeadRelation {
-  const from = source.entries.map(entryKey);
-  const to = target.entries.map(entryKey);
-  const equalHeads =
-    headJson(source.name, source.head, source.entries) === headJson(target.name, target.head, target.entries);
-  if (equalHeads) return "same";
-  if (isBlank(target)) return "source-newer";
-  if (isBlank(source)) return "target-newer";
-  if (from.length > to.length && extendsTo(target.entries, source.entries)) return "source-newer";
-  if (to.length > from.length && extendsTo(source.entries, target.entries)) return "target-newer";
-  return "diverged";
-}
-
-/** Nobody ever moved anything here; a guard may have advanced the head all the same. */
-function isBlank({ head, entries }: PromptState): boolean {
-  const { labels, pin, yanked, deprecated } = head;
-  const pointers = Object.keys(labels).length + Object.keys(yanked).length;
-  return entries.length === 0 && pointers === 0 && pin === undefined && deprecated === undefined;
-}
-
-function entryKey(entry: HistoryEntry): string {
-  return JSON.stringify(entryToJson(entry));
-}
-
-/** Entries of `of` that `without` lacks; equal ones count one by one. */
-function missing(of: readonly HistoryEntry[], without: readonly HistoryEntry[]): HistoryEntry[] {
-  const known = new Map<string, number>();
-  for (const entry of without) {
-    const key = entryKey(entry);
-    known.set(key, (known.get(key) ?? 0) + 1);
-  }
-  return of.filter((entry) => {
-    const key = entryKey(entry);
-    const left = known.get(key) ?? 0;
-    if (left > 0) known.set(key, left - 1);
-    return left === 0;
-  });
-}
-
-function count(of: readonly HistoryEntry[], without: readonly HistoryEntry[]): number {
-  return missing(of, without).length;
-}
-
-function extendsTo(older: readonly HistoryEntry[], newer: readonly HistoryEntry[]): boolean {
-  const appended = [...older, ...missing(newer, older)];
-  if (appended.length !== newer.length) return false;
-  // As drivers order them: by time, and equal times as they were written.
-  appended.sort((a, b) => (a.at < b.at ? -1 : a.at > b.at ? 1 : 0));
-  return appended.every((entry, i) => entryKey(entry) === entryKey(newer[i] as HistoryEntry));
 }

@@ -37,7 +37,8 @@ const KEEP = 2 * 2 ** 20;
 
 /**
  * Makes two storages equal: the union of the documents, and of each head the one whose history goes on from the other's.
- * Where both went on, or a version has other bytes on each side, that is listed and left as it is.
+ * Where both went on to the same, such as the removal of a version, the two histories are joined. Where they went on to
+ * something else, or a version has other bytes on each side, that is listed and left as it is.
  *
  * @throws RegistryError READ_ONLY; ABORTED; what the storages have to say. Running it again goes on where it stopped
  * @example

@@ -1,6 +1,7 @@
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeEach, describe, expect, it } from "vitest";
+import type { StorageDriver } from "../../src/driver.ts";
 import { fs } from "../../src/drivers/fs/index.ts";
 import { memory } from "../../src/drivers/memory.ts";
 import { cache } from "../../src/layers/cache/index.ts";
@@ -180,6 +181,51 @@ describe("lockfile", () => {
     faulty.plan((["read", "listVersions"] as const).map((method) => ({ method, what: "fail" as const })));
     await expect(install(stacked, { cwd })).rejects.toMatchObject({ code: "UNAVAILABLE" });
     expect(existsSync(join(cwd, "prompts.lock.json"))).toBe(false);
+  });
+
+  it("asks the storage what is outdated, whatever a cache remembers, and reads no text again for it", async () => {
+    const given: string[] = [];
+    const { driver } = registry;
+    const watched: StorageDriver = {
+      ...driver,
+      peek: () => undefined,
+      async read(asks, op) {
+        const answers = await driver.read(asks, op);
+        for (const { status } of answers) given.push(status);
+        return answers;
+      },
+    };
+    const faulty = fault(watched);
+    const cached = new PromptRegistry(stack(faulty, [cache({ ttl: 3_600_000 })]));
+    write({ "support/triage": "^1.0", greet: "production", faq: "1.0.0" });
+    await registry.storePrompt({ name: "faq", version: "1.0.0", text: "faq\n" });
+    await install(cached, { cwd });
+    // What an application reads fills the cache with pointers, too.
+    for (const ref of ["support/triage@^1.0", "support/triage", "greet@production", "greet", "faq@1.0.0", "faq"]) {
+      await cached.getPrompt(ref);
+    }
+    given.length = 0;
+    expect(await outdated(cached, { cwd })).toMatchObject([{ name: "support/triage", wanted: "1.1.0" }]);
+    expect(given).toContain("unchanged");
+    expect(given).not.toContain("found");
+    await registry.storePrompt({ name: "support/triage", version: "1.2.0", text: "new\n" });
+    await registry.storePrompt({ name: "support/triage", version: "3.0.0", text: "new\n" });
+    await registry.storePrompt({ name: "greet", version: "2.0.0", text: "hello 2\n", labels: ["production"] });
+    await registry.deprecate("greet", "use hello");
+    await registry.deleteVersion("faq", "1.0.0", { message: "wrong" });
+    expect(await outdated(cached, { cwd })).toEqual([
+      { name: "faq", selector: "1.0.0", locked: "1.0.0", yanked: "wrong" },
+      {
+        ...{ name: "greet", selector: "production", locked: "1.0.0", wanted: "2.0.0", latest: "2.0.0" },
+        deprecated: "use hello",
+      },
+      { name: "support/triage", selector: "^1.0", locked: "1.1.0", wanted: "1.2.0", latest: "3.0.0" },
+    ]);
+    write({ "support/triage": "^1.0", greet: "production" });
+    await update(cached, [], { cwd });
+    expect([await versionOf("greet"), await versionOf("support/triage")]).toEqual(["2.0.0", "1.2.0"]);
+    faulty.plan((["read", "listVersions"] as const).map((method) => ({ method, what: "fail" as const })));
+    await expect(outdated(cached, { cwd })).rejects.toMatchObject({ code: "UNAVAILABLE" });
   });
 
   it("writes through no link", async () => {

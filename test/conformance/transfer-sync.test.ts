@@ -4,7 +4,9 @@ import { afterAll, describe, expect, it } from "vitest";
 import type { StorageDriver } from "../../src/driver.ts";
 import { fs } from "../../src/drivers/fs/index.ts";
 import { memory } from "../../src/drivers/memory.ts";
+import { parseName } from "../../src/names.ts";
 import { PromptRegistry } from "../../src/registry.ts";
+import { parseVersion } from "../../src/semver.ts";
 import { count, createRandom, fault } from "../../src/testing/index.ts";
 import { copyPrompt, copyStorage, hashManifest, manifestOf, syncStorages } from "../../src/transfer/index.ts";
 import { backends, cleanUp, killedAt, pairs, tempFolder } from "./transfer-world.ts";
@@ -22,6 +24,14 @@ const registryOf = (driver: StorageDriver, author = "Ada") =>
     },
   });
 
+/** As it is stored, to be brought back. */
+async function textOf({ driver }: PromptRegistry, name: string, version: string): Promise<string> {
+  const selector = { kind: "version", version: parseVersion(version) } as const;
+  const [answer] = await driver.read([{ name: parseName(name), selector }]);
+  if (answer?.status === "found" || answer?.status === "removed") return answer.document.text;
+  throw new Error(`${name}@${version} is ${answer?.status}`);
+}
+
 describe.each(pairs)("sync of $title", ({ from, to }) => {
   async function both(): Promise<[PromptRegistry, PromptRegistry]> {
     return [registryOf(await from.open()), registryOf(await to.open(), "Bob")];
@@ -35,12 +45,7 @@ describe.each(pairs)("sync of $title", ({ from, to }) => {
     await a.setLabel("both", "production", "1.0.0");
     expect(await syncStorages(a.driver, b.driver)).toMatchObject({ ok: true });
     // b goes on: moves a label, deletes one, brings it back, rolls back. a only publishes.
-    const copy = await b.driver.read([
-      {
-        name: (await b.getPrompt("both")).name,
-        selector: { kind: "version", version: (await b.getPrompt("both@2.0.0")).version },
-      },
-    ]);
+    const text = await textOf(b, "both", "2.0.0");
     await b.setLabel("both", "production", "3.0.0");
     await b.deleteVersion("both", "2.0.0", { message: "leak" });
     await b.rollback("both", { to: "1.0.0" });
@@ -56,7 +61,6 @@ describe.each(pairs)("sync of $title", ({ from, to }) => {
     await expect(a.getPrompt("both@2.0.0")).rejects.toMatchObject({ code: "NOT_FOUND" });
     expect(await syncStorages(a.driver, b.driver)).toMatchObject({ ok: true, changed: 0 });
     // And a brings it back.
-    const text = copy[0]?.status === "found" ? copy[0].document.text : "";
     await a.restoreVersion({ name: "both", version: "2.0.0", text });
     expect(await syncStorages(a.driver, b.driver)).toMatchObject({ ok: true, toSecond: { restored: 1, heads: 1 } });
     expect((await b.getPrompt("both@2.0.0")).text).toBe("2.0.0\n");
@@ -76,8 +80,10 @@ describe.each(pairs)("sync of $title", ({ from, to }) => {
     await b.storePrompt({ name: "head", version: "3.0.0", text: "b\n" });
     await a.storePrompt({ name: "gone", version: "1.0.0", text: "x\n" });
     await syncStorages(a.driver, b.driver, { names: ["gone"] });
-    await a.deleteVersion("gone", "1.0.0", { message: "one" });
-    await b.deleteVersion("gone", "1.0.0", { message: "two" });
+    const lost = await textOf(a, "gone", "1.0.0");
+    await a.deleteVersion("gone", "1.0.0");
+    await b.deleteVersion("gone", "1.0.0");
+    await a.restoreVersion({ name: "gone", version: "1.0.0", text: lost });
     const before = await hashOf(b.driver);
     const report = await syncStorages(a.driver, b.driver, { dryRun: true });
     expect(await hashOf(b.driver)).toEqual(before);
@@ -85,8 +91,8 @@ describe.each(pairs)("sync of $title", ({ from, to }) => {
     for (const r of [report, real]) {
       expect(r.ok).toBe(false);
       expect(r.conflicts.map((c) => [c.kind, c.name, c.version]).sort()).toEqual([
+        ["head", "gone", undefined],
         ["head", "head", undefined],
-        ["removed", "gone", "1.0.0"],
         ["version", "text", "1.0.0"],
       ]);
       expect(r).toMatchObject({ toFirst: { added: 1, heads: 0 }, toSecond: { added: 1, heads: 0 } });
@@ -96,6 +102,63 @@ describe.each(pairs)("sync of $title", ({ from, to }) => {
     expect((await b.getPrompt("head@staging")).version).toBe("1.0.0");
     await expect(b.getPrompt("head@production")).rejects.toMatchObject({ code: "NOT_FOUND" });
     expect(await syncStorages(a.driver, b.driver)).toMatchObject({ changed: 0, conflictCount: 3 });
+  });
+
+  it("joins what was removed on both sides, each by its own hand", async () => {
+    const [a, b] = await both();
+    for (const v of ["1.0.0", "2.0.0"]) await a.storePrompt({ name: "gone", version: v, text: `${v}\n` });
+    await syncStorages(a.driver, b.driver);
+    const text = await textOf(a, "gone", "1.0.0");
+    await b.deleteVersion("gone", "1.0.0", { message: "two" });
+    await a.deleteVersion("gone", "1.0.0", { message: "one" });
+    // One side went on, and the other only said the same as it did.
+    await a.setLabel("gone", "production", "2.0.0");
+    const tombstones = async () => [await textOf(a, "gone", "1.0.0"), await textOf(b, "gone", "1.0.0")];
+    const before = await tombstones();
+    const report = await syncStorages(b.driver, a.driver);
+    expect(report).toMatchObject({ ok: true, conflicts: [], entries: 3, removed: 0, verify: { ok: true, equal: 1 } });
+    expect(await hashOf(a.driver)).toEqual(await hashOf(b.driver));
+    expect(await tombstones()).toEqual(before);
+    for (const side of [a, b]) {
+      expect((await side.getPrompt("gone@production")).version).toBe("2.0.0");
+      expect((await side.history("gone").all()).filter((e) => e.action !== "publish")).toMatchObject([
+        { action: "label", by: "Ada", label: "production" },
+        { action: "remove", by: "Ada", message: "one" },
+        { action: "remove", by: "Bob", message: "two" },
+      ]);
+      const [, removed] = await side.listVersions("gone", { includeRemoved: true }).all();
+      expect(removed?.yanked).toMatchObject({ by: "Bob", reason: "two", removed: true });
+      expect(await side.verify()).toMatchObject({ ok: true, documents: 1, tombstones: 1 });
+    }
+    for (const [x, y] of [
+      [a, b],
+      [b, a],
+    ] as const) {
+      expect(await syncStorages(x.driver, y.driver)).toMatchObject({ ok: true, changed: 0, heads: 0 });
+      expect(await copyStorage(x.driver, y.driver)).toMatchObject({ ok: true, changed: 0, verify: { equal: 1 } });
+    }
+    // From there on it is one history again.
+    await a.restoreVersion({ name: "gone", version: "1.0.0", text });
+    expect(await syncStorages(a.driver, b.driver)).toMatchObject({ ok: true, toSecond: { restored: 1, heads: 1 } });
+    expect((await b.getPrompt("gone@1.0.0")).text).toBe("1.0.0\n");
+    await a.deletePrompt("gone");
+    await b.deletePrompt("gone");
+    expect(await syncStorages(a.driver, b.driver)).toMatchObject({ ok: true });
+    expect(await hashOf(a.driver)).toEqual(await hashOf(b.driver));
+  });
+
+  it("joins heads that were set to the same by hand", async () => {
+    const [a, b] = await both();
+    await a.storePrompt({ name: "head", version: "1.0.0", text: "x\n" });
+    await syncStorages(a.driver, b.driver);
+    await a.setLabel("head", "production", "1.0.0");
+    await b.setLabel("head", "staging", "1.0.0");
+    expect(await syncStorages(a.driver, b.driver)).toMatchObject({ ok: false, conflicts: [{ kind: "head" }] });
+    await b.setLabel("head", "production", "1.0.0");
+    expect(await syncStorages(a.driver, b.driver)).toMatchObject({ ok: true, conflicts: [] });
+    expect((await a.getPrompt("head@staging")).labels).toEqual(["production", "staging"]);
+    expect(await hashOf(a.driver)).toEqual(await hashOf(b.driver));
+    expect(await syncStorages(b.driver, a.driver)).toMatchObject({ ok: true, changed: 0 });
   });
 
   it("goes on after a kill", async () => {
@@ -108,6 +171,7 @@ describe.each(pairs)("sync of $title", ({ from, to }) => {
         await here.storePrompt({ name: `p${i}`, version: "2.0.0", text: `${i}\n` });
         await copyPrompt(here.driver, there.driver, `p${i}`);
         await there.deleteVersion(`p${i}`, "2.0.0");
+        if (i % 3 === 0) await here.deleteVersion(`p${i}`, "2.0.0");
         await here.storePrompt({ name: `p${i}`, version: "3.0.0", text: "3\n" });
       }
       for (;;) {
@@ -126,6 +190,22 @@ describe.each(pairs)("sync of $title", ({ from, to }) => {
 });
 
 describe("copy", () => {
+  it("of what was removed on both sides lists the target's own entry, and writes the documents", async () => {
+    const [a, b] = [registryOf(memory()), registryOf(memory(), "Bob")];
+    await a.storePrompt({ name: "p", version: "1.0.0", text: "1\n" });
+    await copyStorage(a.driver, b.driver);
+    await a.deleteVersion("p", "1.0.0");
+    await b.deleteVersion("p", "1.0.0");
+    await a.storePrompt({ name: "p", version: "2.0.0", text: "2\n" });
+    for (const added of [1, 0]) {
+      const report = await copyStorage(a.driver, b.driver);
+      expect(report).toMatchObject({ ok: false, added, heads: 0, conflictCount: 1 });
+      expect(report.conflicts).toMatchObject([{ kind: "head", detail: expect.stringMatching(/sync joins/) }]);
+    }
+    expect(await syncStorages(a.driver, b.driver)).toMatchObject({ ok: true });
+    expect(await copyStorage(a.driver, b.driver)).toMatchObject({ ok: true, changed: 0 });
+  });
+
   it("lists a target that is ahead, and adds documents all the same", async () => {
     const [a, b] = [registryOf(memory()), registryOf(memory())];
     await a.storePrompt({ name: "p", version: "1.0.0", text: "1\n" });

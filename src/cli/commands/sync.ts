@@ -5,7 +5,8 @@ export const command = defineCommand({
   usage: ["FIRST SECOND"],
   details: [
     "Makes both storages equal: each gets the versions that only the other has, and the newer labels, pins, yanks and",
-    "deletions. What was changed on both sides is listed and left alone. Exits with 1 when there is such a conflict.",
+    "deletions. What both changed to the same, such as a deletion, is joined; what else was changed on both sides is listed",
+    "and left alone. Exits with 1 when there is such a conflict.",
   ],
   arguments: [
     { name: "FIRST", kind: "word" },

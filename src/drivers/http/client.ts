@@ -110,11 +110,17 @@ export class Client {
   }
 
   async #exchange<T>(ask: Ask<T>, signal: AbortSignal): Promise<T> {
-    const { method, path, body } = ask;
+    const { method, path, body, op } = ask;
+    const headers = {
+      ...this.#headers,
+      ...(body === undefined ? {} : { "Content-Type": "application/json" }),
+      // A body says so itself.
+      ...(body === undefined && op?.fresh === true ? { "Cache-Control": "no-cache" } : {}),
+    };
     const response = await this.#fetch(
       new Request(`${this.place.base}${path}`, {
         method,
-        headers: body === undefined ? this.#headers : { ...this.#headers, "Content-Type": "application/json" },
+        headers,
         ...(body === undefined ? {} : { body }),
         // A redirect would take the credentials to whoever it names.
         redirect: "manual",

@@ -213,3 +213,19 @@ describe("cache: getting older", () => {
     expect((await registry.getPrompt("a")).version).toBe("1.1.0");
   });
 });
+
+it("what must be fresh must be so below, too, where a fallback or a server may remember", async () => {
+  const store = memory();
+  await publish(new PromptRegistry(store), "1.0.0", ["production"]);
+  const told: (boolean | undefined)[] = [];
+  const listening: StorageDriver = {
+    ...store,
+    read: (asks, op) => {
+      told.push(op?.fresh);
+      return store.read(asks, op);
+    },
+  };
+  const driver = cache({ ttl: DAY })(listening);
+  for (const op of [undefined, { fresh: false }, { fresh: true }]) await driver.read([askOf("a", "production")], op);
+  expect(told).toEqual([undefined, true]);
+});

@@ -178,7 +178,7 @@ export class Reads {
 
   async #ask(cells: readonly Cell[], alone: boolean, op: Operation | undefined): Promise<Answers> {
     const missing = new Set(cells.filter((cell) => alone || cell.flight === undefined));
-    const sent = missing.size === 0 ? undefined : this.#send([...missing]);
+    const sent = missing.size === 0 ? undefined : this.#send([...missing], alone);
     this.counts.misses += missing.size;
     this.counts.joined += cells.length - missing.size;
     const trips = new Map<Trip<Answers>, Cell[]>();
@@ -209,7 +209,7 @@ export class Reads {
     return answer;
   }
 
-  #send(cells: readonly Cell[]): Trip<Answers> {
+  #send(cells: readonly Cell[], fresh = false): Trip<Answers> {
     const at = instant();
     const sent = cells.map((cell): Sent => ({ cell, entry: cell.entry, epoch: cell.shelf.epoch }));
     const leave = () => {
@@ -221,7 +221,7 @@ export class Reads {
     };
     const call = async (signal: AbortSignal): Promise<Answers> => {
       try {
-        const got = await this.inner.read(sent.map(askOf), { signal });
+        const got = await this.inner.read(sent.map(askOf), fresh ? { signal, fresh } : { signal });
         if (got.length !== sent.length) throw miscounted(this.inner, got.length, sent.length);
         this.noteSuccess();
         return new Map(sent.map((one, i) => [one.cell, this.#absorb(one, got[i] as ReadAnswer, at)]));
