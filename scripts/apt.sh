@@ -7,6 +7,7 @@ wanted=(
   strace:strace # faults injected into system calls (test/process)
   # chromium:chromium       # the web page in a browser
   # faketime:faketime       # clock skew
+  xfs_io:xfsprogs # file systems whose power can be cut (test/process/power-cut.test.ts)
   # A real S3 server (test/support/radosgw.ts).
   radosgw:radosgw
   ceph-mon:ceph-mon

@@ -1,10 +1,11 @@
-import { mkdtempSync, rmSync } from "node:fs";
+import { copyFileSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterAll, describe, it } from "vitest";
+import { afterAll, describe, expect, it } from "vitest";
 import type { StorageDriver } from "../../src/driver.ts";
 import { type SqliteOptions, sqlite } from "../../src/drivers/sql/index.ts";
 import { openConnection } from "../../src/drivers/sql/sqlite/open.ts";
+import { PromptRegistry } from "../../src/registry.ts";
 import { driverSuite } from "../../src/testing/index.ts";
 import { skipSuite } from "../support/skip.ts";
 
@@ -48,5 +49,15 @@ for (const module of ["node:sqlite", "libsql"] as const) {
         connection.close();
       }
     },
+  });
+  it(`once closed, the file alone holds everything (${module})`, async () => {
+    const folder = mkdtempSync(join(root, "x-"));
+    const registry = new PromptRegistry(await open(join(folder, "registry.db")));
+    await registry.storePrompt({ name: "support/triage", version: "1.0.0", text: "Sort this.\n" });
+    await registry.close();
+    copyFileSync(join(folder, "registry.db"), join(folder, "copy.db"));
+    const copy = new PromptRegistry(await open(join(folder, "copy.db")));
+    expect((await copy.getPrompt("support/triage")).text).toBe("Sort this.\n");
+    await copy.close();
   });
 }

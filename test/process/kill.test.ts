@@ -1,20 +1,9 @@
-import { spawn } from "node:child_process";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { fs } from "../../src/drivers/fs/index.ts";
-import { memory } from "../../src/drivers/memory.ts";
-import { isRegistryError } from "../../src/errors.ts";
-import { PromptRegistry } from "../../src/registry.ts";
-import { createRandom } from "../../src/testing/random.ts";
-import { aftermath, between, describeError, inspect, sameState } from "../support/process-check.ts";
-import { perform, type Step } from "../support/process-steps.ts";
+import { killRounds } from "../support/process-kills.ts";
 import { type Bench, createBench, summary } from "../support/process-workers.ts";
-import type { ChaosOptions, Line } from "./workers/chaos.ts";
 
-// The parent keeps the log of what was acknowledged and replays it on a registry in memory: after each kill both must be
-// the same, but for the one call that was under way, which may be there whole, in part (as `between` allows) or not.
 const KILLS = Number(process.env.PROCESS_KILLS ?? 200);
 const SEED = Number(process.env.PROCESS_SEED ?? 20_261_124);
-const CHILDREN = 2;
 
 let bench: Bench;
 beforeAll(async () => {
@@ -22,105 +11,17 @@ beforeAll(async () => {
 });
 afterAll(() => bench?.dispose());
 
-async function untilKilled(options: ChaosOptions, delay: number): Promise<Line[]> {
-  const child = spawn(process.execPath, [bench.script("chaos"), JSON.stringify(options)], {
-    stdio: ["ignore", "pipe", "inherit"],
-  });
-  let out = "";
-  let timer: NodeJS.Timeout | undefined;
-  child.stdout.setEncoding("utf8").on("data", (chunk: string) => {
-    out += chunk;
-    timer ??= setTimeout(() => child.kill("SIGKILL"), delay);
-  });
-  const signal = await new Promise((resolve) => child.once("close", (_, signal) => resolve(signal)));
-  clearTimeout(timer);
-  expect(signal, `the child ended by itself: ${out.slice(-500)}`).toBe("SIGKILL");
-  // The last line may be cut: then its call is the one under way.
-  const whole = out.slice(0, out.lastIndexOf("\n") + 1);
-  return whole
-    .split("\n")
-    .filter(Boolean)
-    .map((line) => JSON.parse(line) as Line);
-}
-
-async function apply(registry: PromptRegistry, step: Step): Promise<string> {
-  try {
-    await perform(registry, step);
-    return "ok";
-  } catch (error) {
-    if (isRegistryError(error)) return error.code;
-    throw error;
-  }
-}
-
 describe.each([
-  { title: "hard links, symlinks", hardLinks: "auto", links: "symlink", kills: Math.ceil(KILLS * 0.8) },
-  { title: "neither", hardLinks: "never", links: "text", kills: Math.ceil(KILLS * 0.2) },
-] as const)("random kill -9 ($title)", ({ title, hardLinks, links, kills }) => {
+  { title: "hard links, symlinks", hardLinks: "auto", links: "symlink", share: 0.8 },
+  { title: "neither", hardLinks: "never", links: "text", share: 0.2 },
+] as const)("random kill -9 ($title)", ({ title, hardLinks, links, share }) => {
+  const kills = Math.ceil(KILLS * share);
   test(`${kills} kills lose nothing that was acknowledged`, async () => {
-    const random = createRandom(SEED);
-    let done = 0;
-    let acknowledged = 0;
-    let underWay = 0;
-    for (let set = 0; done < kills; set++) {
-      const options = { path: bench.folder(), hardLinks, links };
-      const model = new PromptRegistry(memory());
-      const childNames = [
-        ["a/one", "a/two"],
-        ["b/one", "b/two"],
-      ];
-      for (let round = 0; round < 10 && done < kills; round++) {
-        const at = `seed ${SEED}, set ${set}, round ${round}`;
-        // Settled first: no child may outlive the test because another one failed.
-        const settled = await Promise.allSettled(
-          Array.from({ length: CHILDREN }, (_, i) =>
-            untilKilled(
-              {
-                fs: options,
-                seed: random.int(2 ** 31),
-                names: childNames[i] as string[],
-                slot: round * CHILDREN + i,
-                shared: "shared/all",
-              },
-              random.int(120),
-            ),
-          ),
-        );
-        const logs = settled.map((one) => {
-          if (one.status === "rejected") throw one.reason;
-          return one.value;
-        });
-        done += CHILDREN;
-        const pending: Step[] = [];
-        for (const log of logs) {
-          let step: Step | undefined;
-          for (const line of log) {
-            if (line.t === "I") step = line.step;
-            else {
-              const code = await apply(model, step as Step);
-              const said = line.t === "A" ? "ok" : line.code;
-              if (line.t === "A") acknowledged++;
-              expect(said, `${at}: ${JSON.stringify(step).slice(0, 300)}: ${JSON.stringify(line)}`).toBe(code);
-              step = undefined;
-            }
-          }
-          if (step !== undefined) pending.push(step);
-        }
-        underWay += pending.length;
-        const before = (await inspect(model)).state;
-        for (const step of pending) await apply(model, step);
-        const after = (await inspect(model)).state;
-        const now = await inspect(new PromptRegistry(fs(options)));
-        expect([...now.problems, ...between(before, after, now.state)], at).toEqual([]);
-        const registry = new PromptRegistry(fs(options));
-        for (const step of pending) await apply(registry, step);
-        const again = await inspect(new PromptRegistry(fs(options)));
-        expect([...again.problems, ...sameState(after, again.state)], `${at}, after doing it again`).toEqual([]);
-      }
-      expect(await aftermath(options).catch((e) => [describeError(e)]), `seed ${SEED}, set ${set}`).toEqual([]);
-    }
+    const plan = { title, layout: { hardLinks, links }, kills, seed: SEED, folder: () => bench.folder() };
+    const { acknowledged, underWay, ...done } = await killRounds(bench, plan);
+    expect(acknowledged).toBeGreaterThan(kills);
     summary(
-      `kill -9 (${title}): ${done} kills, ${acknowledged} acknowledged calls, ${underWay} under way; 0 lost, 0 violations`,
+      `kill -9 (${title}): ${done.kills} kills, ${acknowledged} acknowledged calls, ${underWay} under way; 0 lost, 0 violations`,
     );
   });
 });

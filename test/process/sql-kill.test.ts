@@ -9,8 +9,8 @@ import { PromptRegistry } from "../../src/registry.ts";
 import { createRandom } from "../../src/testing/random.ts";
 import { type PostgresServer, postgresProblem, startPostgres } from "../support/postgres.ts";
 import { skipSuite } from "../support/skip.ts";
-import { openBackend } from "./sql-worker.ts";
-import { createWorkers, type Workers } from "./sql-workers.ts";
+import { openBackend, problemsOf } from "./sql-worker.ts";
+import { createWorkers, floodUntilKilled, type Workers } from "./sql-workers.ts";
 
 const SEED = Number(process.env.PROCESS_SEED ?? 20_261_124);
 let workers: Workers;
@@ -23,34 +23,16 @@ afterAll(() => {
   rmSync(root, { recursive: true, force: true });
 });
 
-/** Everything that was acknowledged is there, whole, and nothing is wrong with the rest. */
-async function judge(registry: PromptRegistry, acks: readonly string[]): Promise<void> {
-  for (const ack of acks) {
-    const prompt = await registry.getPrompt(ack);
-    expect(prompt.text.startsWith(`version ${prompt.version} by `)).toBe(true);
-  }
-  expect((await registry.verify()).problems).toEqual([]);
-  expect((await registry.check()).checks.filter((c) => !c.ok)).toEqual([]);
-}
-
 describe("writers of a SQLite file killed with SIGKILL", () => {
   test("20 times: what was acknowledged is there, and the file is sound", async () => {
     const random = createRandom(SEED);
     let acked = 0;
     for (let round = 0; round < 20; round++) {
       const path = join(root, `k${round % 4}.db`);
-      const started = await workers.start({ sqlite: { path, busyTimeout: 60_000 } }, 2);
-      for (const [who, worker] of started.entries()) {
-        // It never reports: it is killed.
-        worker.obey({ what: "flood", who: round * 2 + who, rounds: 1_000_000 }).catch(() => {});
-      }
-      while (started.every((w) => w.acks.length < 3)) await sleep(1);
-      await sleep(random.int(60));
-      await Promise.all(started.map((worker) => worker.kill()));
-      const acks = started.flatMap((w) => w.acks);
+      const acks = await floodUntilKilled(workers, { sqlite: { path, busyTimeout: 60_000 } }, round, random.int(60));
       acked += acks.length;
       const registry = new PromptRegistry(await sqlite({ path }));
-      await judge(registry, acks);
+      expect(await problemsOf(registry, acks)).toEqual([]);
       await registry.close();
     }
     expect(acked).toBeGreaterThan(100);
@@ -92,7 +74,7 @@ else {
         stop = true;
         await Promise.all(writers);
         await server.start();
-        await judge(registry, acks);
+        expect(await problemsOf(registry, acks)).toEqual([]);
       }
       expect(errors).toEqual([]);
       expect(acks.length).toBeGreaterThanOrEqual(80);

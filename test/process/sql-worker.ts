@@ -11,9 +11,11 @@ export type Backend =
   | { readonly s3: S3Options };
 
 export interface Order {
-  readonly what: "same" | "distinct" | "label" | "guard" | "flood";
+  readonly what: "same" | "distinct" | "label" | "guard" | "flood" | "judge";
   readonly who: number;
   readonly rounds: number;
+  /** For `judge`: what must be there, as `name@version`. */
+  readonly acks?: readonly string[];
 }
 
 export interface Report {
@@ -21,6 +23,8 @@ export interface Report {
   readonly won: readonly string[];
   /** How others were told no, by status or code. */
   readonly lost: Readonly<Record<string, number>>;
+  /** Of `judge`. */
+  readonly problems?: readonly string[];
 }
 
 export function openBackend(backend: Backend): Promise<StorageDriver> {
@@ -31,7 +35,24 @@ export function openBackend(backend: Backend): Promise<StorageDriver> {
 export const RACE = "race/prompt";
 export const textOf = (version: string, who: number) => `version ${version} by ${who}\n${"body ".repeat(100)}\n`;
 
-async function obey(registry: PromptRegistry, { what, who, rounds }: Order): Promise<Report> {
+/** Everything that was acknowledged is there, whole, and nothing is wrong with the rest: else what is. */
+export async function problemsOf(registry: PromptRegistry, acks: readonly string[]): Promise<string[]> {
+  const problems: string[] = [];
+  for (const ack of acks) {
+    try {
+      const prompt = await registry.getPrompt(ack);
+      if (!prompt.text.startsWith(`version ${prompt.version} by `)) problems.push(`${ack} has another text`);
+    } catch (error) {
+      problems.push(`${ack}: ${error}`);
+    }
+  }
+  for (const problem of (await registry.verify()).problems) problems.push(`verify: ${JSON.stringify(problem)}`);
+  for (const check of (await registry.check()).checks) if (!check.ok) problems.push(`check: ${JSON.stringify(check)}`);
+  return problems;
+}
+
+async function obey(registry: PromptRegistry, { what, who, rounds, acks = [] }: Order): Promise<Report> {
+  if (what === "judge") return { won: [], lost: {}, problems: await problemsOf(registry, acks) };
   const won: string[] = [];
   const lost: Record<string, number> = {};
   const attempt = async (version: string, run: () => Promise<{ readonly status: string }>) => {

@@ -2,6 +2,7 @@ import { type ChildProcess, fork } from "node:child_process";
 import { mkdtempSync, rmSync } from "node:fs";
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { build } from "esbuild";
 import type { Backend, Order, Report } from "./sql-worker.ts";
@@ -35,6 +36,30 @@ export async function createWorkers(): Promise<Workers> {
     start: (backend, count) => Promise.all(Array.from({ length: count }, () => SqlWorker.start(script, backend))),
     dispose: () => rmSync(folder, { recursive: true, force: true }),
   };
+}
+
+/**
+ * Two writers that flood a backend until they are killed, some time after the first three versions of either were stored.
+ *
+ * @param round makes their versions differ from those of other rounds
+ * @param delay in milliseconds
+ * @returns what they were told is stored, as `name@version`
+ */
+export async function floodUntilKilled(
+  workers: Workers,
+  backend: Backend,
+  round: number,
+  delay: number,
+): Promise<string[]> {
+  const started = await workers.start(backend, 2);
+  for (const [who, worker] of started.entries()) {
+    // It never reports: it is killed.
+    worker.obey({ what: "flood", who: round * 2 + who, rounds: 1_000_000 }).catch(() => {});
+  }
+  while (started.every((w) => w.acks.length < 3)) await sleep(1);
+  await sleep(delay);
+  await Promise.all(started.map((worker) => worker.kill()));
+  return started.flatMap((w) => w.acks);
 }
 
 export class SqlWorker {

@@ -106,7 +106,16 @@ function openLibsql(Libsql: LibsqlDatabase, path: string, readOnly: boolean): Co
         run: (args) => statement.run(args),
       };
     },
-    close: () => void database.close(),
+    close() {
+      // It keeps the files open until its statements are collected (https://github.com/tursodatabase/libsql-js/issues/228), and so
+      // SQLite does not do what it does for a last connection: bring all that is in the log into the file.
+      try {
+        if (!readOnly) database.exec("PRAGMA wal_checkpoint(TRUNCATE)");
+      } catch {
+        // Somebody else is at it; whoever opens the file finds the log.
+      }
+      database.close();
+    },
   };
 }
 
