@@ -60,4 +60,14 @@ for (const module of ["node:sqlite", "libsql"] as const) {
     expect((await copy.getPrompt("support/triage")).text).toBe("Sort this.\n");
     await copy.close();
   });
+  it(`check tells the space that is left where there is a file (${module})`, async () => {
+    const space = async (path: string) => {
+      const driver = await open(path);
+      const { checks } = await driver.check();
+      await driver.close();
+      return checks.find(({ name }) => name === "space")?.detail;
+    };
+    expect(await space(join(mkdtempSync(join(root, "x-")), "registry.db"))).toMatch(/^\d+ MiB are free$/);
+    expect(await space(":memory:")).toBeUndefined();
+  });
 }

@@ -1,6 +1,7 @@
 import { randomUUID } from "node:crypto";
 import { dirname } from "node:path";
 import type { HealthCheck } from "../../driver.ts";
+import { networkOf, spaceCheck } from "../disk.ts";
 import { createOnly, discard, NotCreated, writeTemp } from "./create.ts";
 import { failure } from "./failure.ts";
 import { closeFolder, type Folder, openFolder, syncFolder } from "./folder.ts";
@@ -8,18 +9,6 @@ import { tempFile } from "./layout.ts";
 import { showLink } from "./projections.ts";
 import { rootOf, type Store } from "./store.ts";
 import { call, type Task } from "./task.ts";
-
-// https://man7.org/linux/man-pages/man2/statfs.2.html
-const NETWORK: ReadonlyMap<number, string> = new Map([
-  [0x6969, "NFS"],
-  [0x517b, "SMB"],
-  [0xff534d42, "CIFS"],
-  [0xfe534d42, "SMB2"],
-  [0x65735546, "FUSE"],
-  [0x01021997, "9P"],
-  [0x00c36400, "Ceph"],
-]);
-const LOW_SPACE_BYTES = 64 * 2 ** 20;
 
 /** Tries everything the driver relies on, in the folder itself, and leaves nothing behind. */
 export function* check(store: Store, closed: boolean): Task<HealthCheck[]> {
@@ -88,12 +77,11 @@ function* probe(store: Store, folder: Folder, checks: HealthCheck[]): Task<void>
 
 function* checkSpace(path: string): Task<HealthCheck[]> {
   try {
-    const { type, bavail, bsize } = yield* call("statfs", path);
-    const free = bavail * bsize;
-    const network = NETWORK.get(type >>> 0);
-    const space = { name: "space", ok: free >= LOW_SPACE_BYTES, detail: `${Math.floor(free / 2 ** 20)} MiB are free` };
+    const stats = yield* call("statfs", path);
+    const space = spaceCheck(stats);
+    const network = networkOf(stats);
     if (network === undefined) return [space];
-    const warning = `${network}: other machines may see changes late, and writers on several are not supported`;
+    const warning = `${network.kind}: other machines may see changes late, and writers on several are not supported`;
     return [space, { name: "file system", ok: true, detail: warning }];
   } catch {
     return [{ name: "space", ok: true, detail: "unknown" }];

@@ -1,4 +1,7 @@
+import { statfsSync } from "node:fs";
+import { dirname } from "node:path";
 import type { HealthCheck } from "../../../driver.ts";
+import { spaceCheck } from "../../disk.ts";
 import { SCHEMA_VERSION } from "../schema.ts";
 import type { SqliteEngine } from "./engine.ts";
 import { sqliteFailure } from "./failure.ts";
@@ -7,11 +10,16 @@ import { sqliteFailure } from "./failure.ts";
 const MAX_CHECKED_BYTES = 256 * 2 ** 20;
 const SYNCHRONOUS = ["OFF", "NORMAL", "FULL", "EXTRA"];
 
-export async function checkSqlite(engine: SqliteEngine, write: boolean): Promise<HealthCheck[]> {
+/** @param path of the file; `undefined` for one in memory */
+export async function checkSqlite(
+  engine: SqliteEngine,
+  path: string | undefined,
+  write: boolean,
+): Promise<HealthCheck[]> {
   const { connection, location } = engine;
   const checks: HealthCheck[] = [];
   const pragma = (name: string) => Object.values(connection.prepare(`PRAGMA ${name}`).get([]) as object)[0] as unknown;
-  const add = async (name: string, look: () => { readonly ok: boolean; readonly detail: string }) => {
+  const add = async (name: string, look: () => Pick<HealthCheck, "ok" | "detail">) => {
     try {
       checks.push({ name, ...(await engine.patiently(undefined, "check", look)) });
     } catch (error) {
@@ -46,6 +54,7 @@ export async function checkSqlite(engine: SqliteEngine, write: boolean): Promise
       return { ok: true, detail: "wrote in a transaction and took it back" };
     });
   }
+  if (path !== undefined) await add("space", () => spaceCheck(statfsSync(dirname(path))));
   await add("integrity", () => {
     const bytes = Number(pragma("page_count")) * Number(pragma("page_size"));
     if (bytes > MAX_CHECKED_BYTES) {

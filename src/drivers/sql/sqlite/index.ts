@@ -228,7 +228,9 @@ export async function sqlite(options: SqliteOptions): Promise<StorageDriver<Sqli
     async check(op) {
       throwIfAborted(op?.signal, "check");
       const started = performance.now();
-      const checks = closed ? [{ name: "open", ok: false, detail: "closed" }] : await checkSqlite(engine, !readOnly);
+      const checks = closed
+        ? [{ name: "open", ok: false, detail: "closed" }]
+        : await checkSqlite(engine, memory ? undefined : path, !readOnly);
       const latency = performance.now() - started;
       return { ok: checks.every((one) => one.ok), kind: "sqlite", location, latency, checks };
     },

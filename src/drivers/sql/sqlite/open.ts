@@ -2,6 +2,7 @@ import { accessSync, constants, existsSync, mkdirSync, statfsSync } from "node:f
 import { createRequire } from "node:module";
 import { dirname, resolve } from "node:path";
 import { RegistryError } from "../../../errors.ts";
+import { networkOf } from "../../disk.ts";
 
 /** A prepared statement, whichever module made it. */
 export interface Prepared {
@@ -130,28 +131,16 @@ function loadLibsql(): LibsqlDatabase {
   }
 }
 
-// https://man7.org/linux/man-pages/man2/statfs.2.html
-const NETWORK: ReadonlyMap<number, string> = new Map([
-  [0x6969, "NFS"],
-  [0x517b, "SMB"],
-  [0xff534d42, "CIFS"],
-  [0xfe534d42, "SMB2"],
-  [0x00c36400, "Ceph"],
-  [0x5346414f, "AFS"],
-  [0x0bd00bd0, "Lustre"],
-  [0x47504653, "GPFS"],
-]);
-
 /** Makes the folder, and refuses one where locks and shared memory do not hold (https://sqlite.org/wal.html, §1). */
 export function prepareFolder(path: string, readOnly: boolean): void {
   const folder = dirname(resolve(path));
   try {
     if (!readOnly) mkdirSync(folder, { recursive: true });
-    const name = NETWORK.get(statfsSync(folder).type >>> 0);
-    if (name === undefined) return;
+    const network = networkOf(statfsSync(folder));
+    if (network === undefined || network.perhaps) return;
     throw new RegistryError(
       "CONFIG",
-      `${path} lies on a network file system (${name}), where SQLite loses data; use a local disk, or PostgreSQL`,
+      `${path} lies on a network file system (${network.kind}), where SQLite loses data; use a local disk, or PostgreSQL`,
       { field: "path", path },
     );
   } catch (error) {
