@@ -5,8 +5,14 @@ import type { PromptName } from "../../names.ts";
 
 /** Milliseconds after which an unreachable feed vouches for nothing any more. */
 const MAX_SILENCE = 10_000;
-/** Milliseconds in which a look has to be answered. */
+/**
+ * Milliseconds in which a page has to be answered. Twice as many after each that was not, as a feed that is read off a long
+ * listing takes what it takes.
+ */
 const PATIENCE = 5000;
+const MAX_PATIENCE = 5 * 60_000;
+/** What was answered in time leaves so many times as long for the next. */
+const ROOM = 4;
 /** After a change made here, listeners are told without waiting for the next look. Milliseconds. */
 const SOON = 10;
 
@@ -21,7 +27,8 @@ export class Watcher {
   readonly #driver: StorageDriver;
   readonly #interval: number;
   readonly #changed: (name: PromptName | undefined) => void;
-  readonly #patience: number;
+  readonly #leastPatience: number;
+  #patience: number;
   readonly #listeners = new Set<(news: News) => void>();
   #cursor: Cursor | undefined;
   #timer: NodeJS.Timeout | undefined;
@@ -47,6 +54,7 @@ export class Watcher {
     this.#driver = driver;
     this.#interval = interval;
     this.#changed = changed;
+    this.#leastPatience = patience;
     this.#patience = patience;
   }
 
@@ -155,15 +163,23 @@ export class Watcher {
 
   /** One that hangs must not keep anybody believing that nothing happens. */
   async #page(query: { readonly cursor?: Cursor; readonly limit: number }): Promise<Page<ChangeEvent>> {
+    const patience = this.#patience;
+    const began = performance.now();
     let timer: NodeJS.Timeout | undefined;
     const late = new Promise<never>((_, reject) => {
-      timer = setTimeout(
-        () => reject(new RegistryError("TIMEOUT", "the change feed did not answer in time", { operation: "changes" })),
-        this.#patience,
-      ).unref();
+      timer = setTimeout(() => {
+        this.#patience = Math.min(2 * patience, MAX_PATIENCE);
+        reject(new RegistryError("TIMEOUT", "the change feed did not answer in time", { operation: "changes" }));
+      }, patience).unref();
     });
     try {
-      return await Promise.race([this.#driver.changes(query, { signal: AbortSignal.timeout(this.#patience) }), late]);
+      const page = await Promise.race([this.#driver.changes(query, { signal: AbortSignal.timeout(patience) }), late]);
+      // That of nothing but where the feed stands says nothing of the others.
+      if (query.cursor !== undefined) {
+        const needed = ROOM * (performance.now() - began);
+        this.#patience = Math.min(patience, Math.max(needed, this.#leastPatience));
+      }
+      return page;
     } finally {
       clearTimeout(timer);
     }
