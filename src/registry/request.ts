@@ -45,21 +45,22 @@ export interface StoreRequest {
   readonly allow?: Allowance;
 }
 
-/** A checked request. */
+/** A checked request. Every field is always there, so that all of them have one shape: a batch has thousands. */
 export interface Wanted {
   readonly name: PromptName;
-  readonly wantedVersion?: Version;
-  readonly bump?: Bump;
+  readonly wantedVersion: Version | undefined;
+  readonly bump: Bump | undefined;
   readonly text: string;
   /** Where the front matter of an author's text is. */
-  readonly split?: FrontMatterSplit | "none";
-  readonly sealed?: SealedDocument;
-  readonly author?: string;
-  readonly message?: string;
+  readonly split: FrontMatterSplit | "none" | undefined;
+  readonly sealed: SealedDocument | undefined;
+  readonly author: string | undefined;
+  readonly message: string | undefined;
   readonly labels: readonly Label[];
-  readonly expect?: Version | null;
+  /** `null`: that there is none. */
+  readonly expect: Version | null | undefined;
   readonly unpin: boolean;
-  readonly allow?: Allowance;
+  readonly allow: Allowance | undefined;
   /** Planning it needs the head. */
   readonly needsHead: boolean;
 }
@@ -118,17 +119,17 @@ function check(request: StoreRequest): Wanted {
   }
   return {
     name,
-    ...(version === undefined ? {} : { wantedVersion: version }),
-    ...(sealed !== undefined || request.bump === undefined ? {} : { bump: request.bump }),
+    wantedVersion: version,
+    bump: sealed === undefined ? request.bump : undefined,
     text: sealed === undefined ? request.text : authorText(sealed),
-    ...(split === undefined ? {} : { split }),
-    ...(sealed === undefined ? {} : { sealed }),
-    ...(request.author === undefined ? {} : { author: request.author }),
-    ...(request.message === undefined ? {} : { message: request.message }),
+    split,
+    sealed,
+    author: request.author,
+    message: request.message,
     labels,
-    ...(expect === undefined ? {} : { expect }),
+    expect,
     unpin,
-    ...(request.allow === undefined ? {} : { allow: checkAllowance(request.allow) }),
+    allow: request.allow === undefined ? undefined : checkAllowance(request.allow),
     needsHead: labels.length > 0 || expect !== undefined || unpin,
   };
 }

@@ -17,25 +17,57 @@ import { bumpVersion, compareVersions, type Version } from "../semver.ts";
 import type { Context } from "./context.ts";
 import type { Wanted } from "./request.ts";
 
-/** A request on its way. */
-export interface Item extends Wanted {
-  version?: Version;
-  document?: SealedDocument;
+/** A request on its way. A class, since a batch has thousands of them, and this makes them several times faster than a spread. */
+export class Item implements Wanted {
+  readonly name: Wanted["name"];
+  readonly wantedVersion: Wanted["wantedVersion"];
+  readonly bump: Wanted["bump"];
+  readonly text: Wanted["text"];
+  readonly split: Wanted["split"];
+  readonly sealed: Wanted["sealed"];
+  readonly author: Wanted["author"];
+  readonly message: Wanted["message"];
+  readonly labels: Wanted["labels"];
+  readonly expect: Wanted["expect"];
+  readonly unpin: Wanted["unpin"];
+  readonly allow: Wanted["allow"];
+  readonly needsHead: Wanted["needsHead"];
+  version: Version | undefined;
+  document: SealedDocument | undefined;
   /** This call created it. */
-  created: boolean;
+  created = false;
   /** A commit with it was sent and its outcome is not known. */
-  sent: boolean;
+  sent = false;
   /** Labels and pin were moved by this call, though its reply was lost. */
-  pointed: boolean;
+  pointed = false;
   /** Digest of what stands at its slot with the same text. */
-  there?: Digest;
+  there: Digest | undefined;
   /** An earlier request of the same call that stores this very version and text. */
-  twin?: Item;
+  twin: Item | undefined;
   /** What the policy was asked about, and what it said. */
-  judged?: SealedDocument;
-  warnings?: readonly string[];
-  overridden?: readonly PolicyFinding[];
-  error?: RegistryError;
+  judged: SealedDocument | undefined;
+  warnings: readonly string[] | undefined;
+  overridden: readonly PolicyFinding[] | undefined;
+  error: RegistryError | undefined;
+
+  /** @param document where it was sealed already */
+  constructor(wanted: Wanted, document?: SealedDocument) {
+    this.name = wanted.name;
+    this.wantedVersion = wanted.wantedVersion;
+    this.bump = wanted.bump;
+    this.text = wanted.text;
+    this.split = wanted.split;
+    this.sealed = wanted.sealed;
+    this.author = wanted.author;
+    this.message = wanted.message;
+    this.labels = wanted.labels;
+    this.expect = wanted.expect;
+    this.unpin = wanted.unpin;
+    this.allow = wanted.allow;
+    this.needsHead = wanted.needsHead;
+    this.version = wanted.wantedVersion;
+    this.document = document;
+  }
 }
 
 /** All requests about one prompt. */
@@ -145,7 +177,7 @@ function chooseVersion(
   }
   const unchanged = previous !== undefined && sameText(previous.text, item.text);
   const version = unchanged ? previous.version : highest === undefined ? FIRST : bumpVersion(highest, item.bump);
-  if (version !== item.version) delete item.document;
+  if (version !== item.version) item.document = undefined;
   item.version = version;
 }
 
@@ -202,8 +234,7 @@ export function takeExisting(item: Item, document: StoredDocument): boolean {
 
 /** The same version twice in one call: the same text is one document, another text is refused like any other. */
 function findTwin(item: Item, group: Group): void {
-  // Only where there is one: to delete makes an object slow, whether or not anything was there.
-  if (item.twin !== undefined) delete item.twin;
+  item.twin = undefined;
   const earlier = group.items.find(
     (i) => i === item || (i.version === item.version && i.error === undefined && i.twin === undefined),
   );

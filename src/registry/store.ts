@@ -5,17 +5,9 @@ import type { PromptName } from "../names.ts";
 import type { Act } from "../rules/plan.ts";
 import { freshOperation } from "./asks.ts";
 import { actOf, type ChangeOptions, type Context } from "./context.ts";
-import { checkRequest, type StoreRequest, type Wanted } from "./request.ts";
+import { checkRequest, type StoreRequest } from "./request.ts";
 import { lookEach } from "./store-look.ts";
-import {
-  failGroup,
-  type Group,
-  type GroupState,
-  type Item,
-  planGroup,
-  sealWanted,
-  takeExisting,
-} from "./store-plan.ts";
+import { failGroup, type Group, type GroupState, Item, planGroup, sealWanted, takeExisting } from "./store-plan.ts";
 import { refuses } from "./store-policy.ts";
 import { resultOf, resultOfDone, type StoreFailure, type StoreResult } from "./store-result.ts";
 import { backOff, commitAll, MAX_ROUNDS, MAX_UNKNOWN, tooBusy, wasCommitted } from "./write.ts";
@@ -36,15 +28,10 @@ export async function storeMany(
 ): Promise<(StoreResult | StoreFailure)[]> {
   const act = actOf(context, options);
   const op = freshOperation(options);
-  const items = requests.map((request, index) =>
-    itemOf(checkRequest(request, requests.length > 1 ? `prompts[${index}].` : "")),
+  const items = requests.map(
+    (request, index) => new Item(checkRequest(request, requests.length > 1 ? `prompts[${index}].` : "")),
   );
   return storeItems(context, act, op, items, options.atomic === true);
-}
-
-function itemOf(wanted: Wanted): Item {
-  const version = wanted.wantedVersion === undefined ? {} : { version: wanted.wantedVersion };
-  return { ...wanted, ...version, created: false, sent: false, pointed: false };
 }
 
 /**
@@ -63,14 +50,14 @@ export async function storeOne(
   const wanted = checkRequest(request);
   const { wantedVersion: version } = wanted;
   if (version === undefined || wanted.needsHead || context.policy !== undefined) {
-    return single(await storeItems(context, act, op, [itemOf(wanted)], false));
+    return single(await storeItems(context, act, op, [new Item(wanted)], false));
   }
   throwIfAborted(op.signal, "storePrompt");
   const document = sealWanted(wanted, version, act, context);
   const change: Change = { name: wanted.name, add: [document] };
   const outcome = (await sendAll(context, act, [change], op, false))[0] as Outcome;
   if (outcome.status === "done" && outcome.stored === undefined) return resultOfDone(document, "created", outcome);
-  const items = [{ ...itemOf(wanted), document }];
+  const items = [new Item(wanted, document)];
   return single(await storeItems(context, act, op, items, false, { change, outcome }));
 }
 
