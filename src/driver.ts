@@ -31,7 +31,8 @@ export interface Operation {
   readonly signal?: AbortSignal;
   /**
    * For layers that remember answers. `true`: only what the store itself says now will do, since a write is planned on it;
-   * the caller does not `peek` then. `false`: a remembered answer is as good. Absent: the layer decides. Drivers ignore it.
+   * the caller does not `peek` then. `false`: a remembered answer is as good. Absent: the layer decides. A layer passes
+   * it on, and so does a driver whose store may remember answers itself; others ignore it.
    */
   readonly fresh?: boolean;
   /**

@@ -144,16 +144,20 @@ export function bumpVersion(version: Version, bump: Bump): Version {
   return parseVersion(next);
 }
 
+/** Digits whose byte order is that of the numbers: the length goes first. */
+function sortable(digits: string): string {
+  return String.fromCharCode(0x41 + digits.length) + digits;
+}
+
 /**
  * A string whose byte order is SemVer precedence, for stores that sort by key. Numbers are length-prefixed, a release
  * sorts after its prereleases, and numeric identifiers before alphanumeric ones (§11).
  */
 export function versionSortKey(version: Version): string {
-  const num = (digits: string) => String.fromCharCode(0x41 + digits.length) + digits;
   const { major, minor, patch, pre } = split(version);
-  const core = [major, minor, patch].map((n) => num(String(n))).join(".");
+  const core = `${sortable(String(major))}.${sortable(String(minor))}.${sortable(String(patch))}`;
   if (pre.length === 0) return `${core}~`;
-  const ids = pre.map((id) => (/^\d+$/.test(id) ? `0${num(id)}` : `1${id}`));
+  const ids = pre.map((id) => (/^\d+$/.test(id) ? `0${sortable(id)}` : `1${id}`));
   // "!" ends the list below every identifier character, so that a shorter list sorts first.
   return `${core}-${ids.join("!,")}!`;
 }
