@@ -1,6 +1,6 @@
 import { randomUUID } from "node:crypto";
 import { open, rename, rm } from "node:fs/promises";
-import { dirname } from "node:path";
+import { dirname, join } from "node:path";
 
 /**
  * Puts a file in place whole or not at all, also after a power cut.
@@ -8,7 +8,8 @@ import { dirname } from "node:path";
  * @param mode of the file; default: what the process gives to files
  */
 export async function writeWhole(path: string, text: string, mode?: number): Promise<void> {
-  const temp = `${path}.${randomUUID()}.tmp`;
+  // What a crash leaves in a registry's folder, its doctor takes for what it is.
+  const temp = join(dirname(path), `.tmp-${randomUUID()}`);
   try {
     const file = await open(temp, "wx", mode);
     try {

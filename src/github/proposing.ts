@@ -11,7 +11,7 @@ import { moveBranch } from "../drivers/github/refs.ts";
 import { Session } from "../drivers/github/session.ts";
 import { States } from "../drivers/github/state.ts";
 import { Writer } from "../drivers/github/writer.ts";
-import { RegistryError, show } from "../errors.ts";
+import { RegistryError, show, throwIfAborted } from "../errors.ts";
 
 /** Where proposals are: no prompt has a segment `-`, so no two of them get in each other's way. */
 export const PREFIX = "prompt-registry/";
@@ -134,7 +134,10 @@ class ProposalClient extends Client {
         said = move.said;
       }
       if (looks < MAX_LOOKS) await sleep(PAUSE_MS * 2 ** looks * (0.5 + Math.random() / 2));
+      throwIfAborted(signal, operation);
     }
+    // The last refusal may have been one of those that did it all the same.
+    if ((await this.#tip(signal)) === to) return this.#done(to);
     throw this.#stuck(tips.size > 1, said);
   }
 

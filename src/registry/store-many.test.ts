@@ -1,8 +1,11 @@
 import { describe, expect, it } from "vitest";
 import { driver, publish, registry, withCommit } from "../../test/support/registry-lab.ts";
-import type { Change, Commit, StorageDriver } from "../driver.ts";
+import type { Change, Commit, Outcome, StorageDriver } from "../driver.ts";
 import { RegistryError } from "../errors.ts";
+import { parseName } from "../names.ts";
 import { PromptRegistry } from "../registry.ts";
+import { parseVersion } from "../semver.ts";
+import type { StoreFailure } from "./store-result.ts";
 
 describe("storePrompts", () => {
   it("stores many in one commit, in the order given", async () => {
@@ -111,4 +114,32 @@ describe("storePrompts", () => {
     });
     expect((await registry.listPrompts()).items).toEqual([]);
   });
+});
+
+describe("a storage that says it stored something else", () => {
+  const text = "mine\n";
+  const stored = [{ name: parseName("q"), version: parseVersion("1.0.0"), text: "damaged" }];
+
+  it.each(["storePrompt", "storePrompts"] as const)("is asked what it has, by %s", async (method) => {
+    const lying = withCommit(async (next, commit) =>
+      (await next(commit)).map((outcome) => (outcome.status === "done" ? { ...outcome, stored } : outcome)),
+    );
+    const request = { name: "p", version: "1.0.0", text };
+    const result =
+      method === "storePrompt" ? await lying.storePrompt(request) : (await lying.storePrompts([request]))[0];
+    expect(result).toMatchObject({ status: "created", digest: (await registry.getPrompt("p@1.0.0")).digest });
+  });
+
+  it.each(["storePrompt", "storePrompts"] as const)(
+    "and nothing is claimed where it has nothing, by %s",
+    async (method) => {
+      const lying = withCommit(async (_, { changes }) => changes.map((): Outcome => ({ status: "done", stored })));
+      const request = { name: "p", version: "1.0.0", text };
+      const error =
+        method === "storePrompt"
+          ? await lying.storePrompt(request).catch((e: unknown) => e)
+          : await lying.storePrompts([request]).then(([result]) => (result as StoreFailure).error);
+      expect(error).toMatchObject({ code: "INTERNAL", outcome: "unknown" });
+    },
+  );
 });

@@ -181,10 +181,19 @@ function settle(group: Group, change: Change, outcome: Outcome, atomic: boolean)
   const sent = group.items.filter((i) => i.document !== undefined && added.includes(i.document));
   switch (outcome.status) {
     case "done":
-      for (const item of sent) {
-        item.created = true;
-        takeStored(item, outcome.stored?.[added.indexOf(item.document as SealedDocument)]);
+      try {
+        for (const item of sent) takeStored(item, outcome.stored?.[added.indexOf(item.document as SealedDocument)]);
+      } catch (error) {
+        if (!isRegistryError(error)) throw error;
+        // Something was stored, and what it is the storage has yet to say.
+        doubt(
+          group,
+          sent,
+          new RegistryError(error.code, error.message, { ...error.context, outcome: "unknown", cause: error }),
+        );
+        return;
       }
+      for (const item of sent) item.created = true;
       group.outcome = outcome;
       group.settled = true;
       return;
@@ -203,15 +212,20 @@ function settle(group: Group, change: Change, outcome: Outcome, atomic: boolean)
       return;
     case "failed":
       if (outcome.error.outcome === "unknown") {
-        for (const item of sent) item.sent = true;
-        group.unknown = outcome.error;
-        group.unknowns++;
-        group.look = true;
+        doubt(group, sent, outcome.error);
         return;
       }
       if (atomic) throw outcome.error;
       failGroup(group, outcome.error);
   }
+}
+
+/** Nobody knows what became of these: they are looked for before anything is sent again. */
+function doubt(group: Group, sent: readonly Item[], error: RegistryError): void {
+  for (const item of sent) item.sent = true;
+  group.unknown = error;
+  group.unknowns++;
+  group.look = true;
 }
 
 /** A store that seals documents itself says what it made of this one. */

@@ -171,3 +171,21 @@ describe("sync of two registries at work", () => {
     throw new Error(`there is no ${version}`);
   }
 });
+
+it("a yank that one side lifted and made anew keeps its new reason", async () => {
+  const world = await twins();
+  const { a, b, clock } = world;
+  await a.yank(NAME, "1.0.0", { message: "a typo" });
+  await a.deprecate(NAME, "old");
+  await syncStorages(a.driver, b.driver);
+  clock.now += 1000;
+  await a.unyank(NAME, "1.0.0");
+  await a.yank(NAME, "1.0.0", { message: "leaks customer data" });
+  await b.setLabel(NAME, "staging", "2.0.0");
+  clock.now += 1000;
+  expect(await syncStorages(b.driver, a.driver)).toMatchObject({ ok: true, conflicts: [] });
+  for (const state of await states(world)) {
+    expect(state.head.yanked).toMatchObject({ "1.0.0": { reason: "leaks customer data" } });
+    expect(state.head.labels).toMatchObject({ staging: "2.0.0" });
+  }
+});

@@ -47,23 +47,33 @@ export function joinHeads(source: PromptState, target: PromptState): Joined | un
   // Else the two would still differ afterwards, and be told to be joined for ever.
   if (!isSameOrder([...source.entries, ...back], [...target.entries, ...forth])) return undefined;
   const differing = differencesOf(source.head, target.head);
-  if (differing.length === 0) return { relation: "same", head: joinedHead(source.head, target.head) };
   const [moved, movedBack] = [pointersIn(forth), pointersIn(back)];
+  if (differing.length === 0) return { relation: "same", head: joinedHead(source.head, target.head, moved, movedBack) };
   // What no entry tells of was changed by nobody knows whom.
   if (differing.every((p) => moved.has(p) && !movedBack.has(p))) {
-    return { relation: "source-newer", head: joinedHead(source.head, target.head) };
+    return { relation: "source-newer", head: joinedHead(source.head, target.head, moved, movedBack) };
   }
   if (differing.every((p) => movedBack.has(p) && !moved.has(p))) {
-    return { relation: "target-newer", head: joinedHead(target.head, source.head) };
+    return { relation: "target-newer", head: joinedHead(target.head, source.head, movedBack, moved) };
   }
   return undefined;
 }
 
 /** The head that leads, with those records that the other has earlier. */
-function joinedHead(leading: PlainHead, other: PlainHead): PlainHead {
+function joinedHead(
+  leading: PlainHead,
+  other: PlainHead,
+  own: ReadonlySet<string>,
+  others: ReadonlySet<string>,
+): PlainHead {
+  const pick = <T extends Yank | Deprecation>(pointer: string, mine: T, theirs: T): T =>
+    own.has(pointer) === others.has(pointer) ? earlier(mine, theirs) : own.has(pointer) ? mine : theirs;
   const yanked = Object.entries(leading.yanked).map(([version, mine]): [string, Yank] => {
     const theirs = ownOf(other.yanked, version);
-    return [version, theirs !== undefined && theirs.removed === mine.removed ? earlier(mine, theirs) : mine];
+    return [
+      version,
+      theirs !== undefined && theirs.removed === mine.removed ? pick(`version ${version}`, mine, theirs) : mine,
+    ];
   });
   const { deprecated, updatedAt = "" } = leading;
   const theirs = other.deprecated;
@@ -72,7 +82,7 @@ function joinedHead(leading: PlainHead, other: PlainHead): PlainHead {
     ...leading,
     yanked: Object.fromEntries(yanked),
     ...(deprecated !== undefined && theirs?.message === deprecated.message
-      ? { deprecated: earlier(deprecated, theirs) }
+      ? { deprecated: pick("deprecated", deprecated, theirs) }
       : {}),
     ...(last === undefined ? {} : { updatedAt: last }),
   };

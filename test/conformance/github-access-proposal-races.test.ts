@@ -114,6 +114,16 @@ describe("a proposal that is moved", () => {
     ]);
   });
 
+  it("is looked at once more after the last refusal, which may have done it", async () => {
+    await propose("one\n");
+    let hits = 0;
+    team.server.fail((request) => isMutation(request) && ++hits < 4, { kind: "reply", ...GENERAL });
+    team.server.fail((request) => isMutation(request) && hits === 4, { kind: "reply-after", ...GENERAL });
+    await propose("two\n");
+    expect(hits).toBe(4);
+    expect(fileAt(team.place.gitDir, BRANCH, FILE).toString()).toContain("two\n");
+  });
+
   it("is not moved while GitHub does not tell what is on it", async () => {
     await propose("one\n");
     byHand();

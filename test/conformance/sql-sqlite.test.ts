@@ -60,14 +60,16 @@ for (const module of ["node:sqlite", "libsql"] as const) {
     expect((await copy.getPrompt("support/triage")).text).toBe("Sort this.\n");
     await copy.close();
   });
-  it(`check tells the space that is left where there is a file (${module})`, async () => {
-    const space = async (path: string) => {
-      const driver = await open(path);
+  it(`check tells the space that is left where a file may grow (${module})`, async () => {
+    const space = async (path: string, readOnly = false) => {
+      const driver = await sqlite({ path, readOnly, ...options });
       const { checks } = await driver.check();
       await driver.close();
       return checks.find(({ name }) => name === "space")?.detail;
     };
-    expect(await space(join(mkdtempSync(join(root, "x-")), "registry.db"))).toMatch(/^\d+ MiB are free$/);
+    const path = join(mkdtempSync(join(root, "x-")), "registry.db");
+    expect(await space(path)).toMatch(/^\d+ MiB are free$/);
+    expect(await space(path, true)).toBeUndefined();
     expect(await space(":memory:")).toBeUndefined();
   });
 }

@@ -1,5 +1,5 @@
 import { execFileSync } from "node:child_process";
-import { mkdirSync, mkdtempSync, rmSync, truncateSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, truncateSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 
@@ -18,26 +18,51 @@ export interface PowerDisk {
   dispose(): void;
 }
 
+const PREFIX = "power-";
+const ENDS = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
+
+/** Takes away what processes left that were killed. */
+function sweep(): void {
+  for (const entry of readdirSync(tmpdir())) {
+    const pid = /^power-(\d+)-/.exec(entry)?.[1];
+    if (pid === undefined || existsSync(`/proc/${pid}`)) continue;
+    const root = join(tmpdir(), entry);
+    try {
+      run("umount", "--lazy", join(root, "disk"));
+    } catch {
+      // It was not mounted.
+    }
+    rmSync(root, { recursive: true, force: true });
+  }
+}
+
 function run(file: string, ...args: string[]): void {
   execFileSync(file, args, { stdio: ["ignore", "ignore", "pipe"] });
 }
 
 /** @throws where this machine or this user can't make one; the message says why */
 export function createPowerDisk(kind: FileSystem): PowerDisk {
-  const root = mkdtempSync(join(tmpdir(), `power-${kind}-`));
+  sweep();
+  const root = mkdtempSync(join(tmpdir(), `${PREFIX}${process.pid}-${kind}-`));
   const image = join(root, "image");
   const path = join(root, "disk");
   const mount = () => run("mount", "-o", "loop", image, path);
   let mounted = false;
   const dispose = () => {
     process.off("exit", dispose);
+    for (const signal of ENDS) process.off(signal, interrupted);
     try {
       if (mounted) run("umount", "--lazy", path);
     } finally {
       rmSync(root, { recursive: true, force: true });
     }
   };
+  const interrupted = () => {
+    dispose();
+    process.exit(1);
+  };
   process.on("exit", dispose);
+  for (const signal of ENDS) process.on(signal, interrupted);
   try {
     mkdirSync(path);
     writeFileSync(image, "");

@@ -1,8 +1,14 @@
 import { describe, expect, it, vi } from "vitest";
 import { createLab, DAY, MINUTE, publish, refusal, settle } from "../../../test/support/cache-lab.ts";
 import { outage } from "../../../test/support/outage.ts";
-import type { ReadAnswer } from "../../driver.ts";
+import type { ReadAnswer, StorageDriver } from "../../driver.ts";
+import { memory } from "../../drivers/memory.ts";
 import { RegistryError } from "../../errors.ts";
+import { PromptRegistry } from "../../registry.ts";
+import { askOf } from "../../testing/index.ts";
+import { fallback } from "../fallback.ts";
+import { stack } from "../layer.ts";
+import { cache } from "./index.ts";
 
 describe("cache: what is gone", () => {
   it("a deleted prompt is never served after a refresh, not in an outage either", async () => {
@@ -140,4 +146,23 @@ describe("cache: in an outage", () => {
     const given = await registry.getPrompt("a@production");
     expect([given.version, given.stale]).toEqual(["1.0.0", true]);
   });
+});
+
+it("who may be given what a fallback has does not wait for one who may not", async () => {
+  const [main, second] = [memory(), memory()];
+  for (const store of [main, second]) await publish(new PromptRegistry(store), "1.0.0", ["production"]);
+  const down: StorageDriver = {
+    ...main,
+    peek: () => undefined,
+    read: async () => {
+      await Promise.resolve();
+      throw new RegistryError("UNAVAILABLE", "down", { outcome: "temporary" });
+    },
+  };
+  const driver = stack(down, [cache(), fallback([second])]);
+  const ask = askOf("a", "production");
+  const fresh = driver.read([ask], { fresh: true });
+  const other = driver.read([ask]);
+  await expect(fresh).rejects.toMatchObject({ code: "UNAVAILABLE" });
+  expect(await other).toMatchObject([{ status: "found", document: { version: "1.0.0" } }]);
 });

@@ -40,6 +40,8 @@ export class Reads {
   readonly settings: CacheSettings;
   readonly counts = createCounts();
   readonly #filling: Filling;
+  /** Trips that only the store itself can answer: who may be given less does not wait for them. */
+  readonly #fresh = new WeakSet<Trip<Answers>>();
   /** While the store does not answer, those who can be given an old answer do not ask it either. Monotonic. */
   #quietUntil = 0;
   #failures = 0;
@@ -177,7 +179,7 @@ export class Reads {
   }
 
   async #ask(cells: readonly Cell[], alone: boolean, op: Operation | undefined): Promise<Answers> {
-    const missing = new Set(cells.filter((cell) => alone || cell.flight === undefined));
+    const missing = new Set(cells.filter((cell) => alone || cell.flight === undefined || this.#fresh.has(cell.flight)));
     const sent = missing.size === 0 ? undefined : this.#send([...missing], alone);
     this.counts.misses += missing.size;
     this.counts.joined += cells.length - missing.size;
@@ -233,6 +235,7 @@ export class Reads {
       }
     };
     const trip: Trip<Answers> = new Trip(call, leave);
+    if (fresh) this.#fresh.add(trip);
     for (const cell of cells) cell.flight = trip;
     return trip;
   }

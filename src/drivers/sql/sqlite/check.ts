@@ -54,7 +54,7 @@ export async function checkSqlite(
       return { ok: true, detail: "wrote in a transaction and took it back" };
     });
   }
-  if (path !== undefined) await add("space", () => spaceCheck(statfsSync(dirname(path))));
+  if (write && path !== undefined) await add("space", () => spaceCheck(statfsSync(dirname(path))));
   await add("integrity", () => {
     const bytes = Number(pragma("page_count")) * Number(pragma("page_size"));
     if (bytes > MAX_CHECKED_BYTES) {
