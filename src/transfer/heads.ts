@@ -59,7 +59,11 @@ export function joinHeads(source: PromptState, target: PromptState): Joined | un
   return undefined;
 }
 
-/** The head that leads, with those records that the other has earlier. */
+/**
+ * The head that leads. Of a mark that both have, it has the record of the side that made it since; the earlier one where both did.
+ *
+ * @param own what entries of the leading side alone moved, and `others` those of the other side
+ */
 function joinedHead(
   leading: PlainHead,
   other: PlainHead,

@@ -6,7 +6,7 @@ import { createCounts, Filling } from "./filling.ts";
 import type { Keeper } from "./keeper.ts";
 import type { CacheSettings } from "./options.ts";
 import { answerPage } from "./pages.ts";
-import { isNewer, reconcile } from "./reconcile.ts";
+import { hear, isNewer, isOverheard, reconcile } from "./reconcile.ts";
 import {
   type Answer,
   ageOf,
@@ -40,8 +40,6 @@ export class Reads {
   readonly settings: CacheSettings;
   readonly counts = createCounts();
   readonly #filling: Filling;
-  /** Trips that only the store itself can answer: who may be given less does not wait for them. */
-  readonly #fresh = new WeakSet<Trip<Answers>>();
   /** While the store does not answer, those who can be given an old answer do not ask it either. Monotonic. */
   #quietUntil = 0;
   #failures = 0;
@@ -179,7 +177,7 @@ export class Reads {
   }
 
   async #ask(cells: readonly Cell[], alone: boolean, op: Operation | undefined): Promise<Answers> {
-    const missing = new Set(cells.filter((cell) => alone || cell.flight === undefined || this.#fresh.has(cell.flight)));
+    const missing = new Set(cells.filter((cell) => alone || (cell.flight?.isClosed ?? true)));
     const sent = missing.size === 0 ? undefined : this.#send([...missing], alone);
     this.counts.misses += missing.size;
     this.counts.joined += cells.length - missing.size;
@@ -235,7 +233,8 @@ export class Reads {
       }
     };
     const trip: Trip<Answers> = new Trip(call, leave);
-    if (fresh) this.#fresh.add(trip);
+    // Who may be given what a fallback has does not wait for one who may not.
+    trip.isClosed = fresh;
     for (const cell of cells) cell.flight = trip;
     return trip;
   }
@@ -270,11 +269,14 @@ export class Reads {
       if (isCurrent) this.#filling.keep(cell, entry.answer, at, entry.known);
       return plainAnswer(entry.answer);
     }
-    if (!isCurrent) return answer;
+    if (!isCurrent || isOverheard(shelf, cell.selector, answer, at)) return answer;
     const when = provenance === undefined ? at : earlier(at, provenance.fetchedAt);
     if (answer.status === "absent" || answer.status === "removed") this.#filling.gone(cell, answer, when);
     else this.#filling.keep(cell, answer, when, answer.revision);
-    if (answer.head !== undefined) reconcile(this.keeper, shelf, answer.head, at);
+    if (answer.head !== undefined) {
+      hear(shelf, answer.head, at, cell.flight);
+      reconcile(this.keeper, shelf, answer.head, at);
+    }
     return answer;
   }
 }

@@ -1,4 +1,4 @@
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, vi } from "vitest";
 import type { ReadAnswer, StorageDriver } from "../../driver.ts";
 import { memory } from "../../drivers/memory.ts";
 import { PromptRegistry } from "../../registry.ts";
@@ -43,4 +43,34 @@ describe("cache: of one prompt nobody sees a head and then an older one", () => 
     expect(cached.peek(askOf("a", "1.0.0"))).toMatchObject({ status: "found", document: { version: "1.0.0" } });
     await cached.close();
   });
+});
+
+it("what was asked for before a head that says otherwise is given to those who had asked, and to nobody after", async () => {
+  const store = memory();
+  const others = new PromptRegistry(store);
+  await others.storePrompt({ name: "a", version: "3.0.0", text: "3" });
+  const waiting: (() => void)[] = [];
+  const slow: StorageDriver = {
+    ...store,
+    peek: () => undefined,
+    // What is answered is of the time it was asked; the reply takes as long as it is held back.
+    read: async (asks, op) => {
+      const answers = await store.read(asks, op);
+      if (asks[0]?.selector.kind !== "head") await new Promise<void>((resolve) => waiting.push(resolve));
+      return answers;
+    },
+  };
+  const driver = cache()(slow);
+  const latest = askOf("a", "latest");
+  const early = driver.read([latest]);
+  await vi.waitFor(() => expect(waiting).toHaveLength(1));
+  await others.storePrompt({ name: "a", version: "4.0.0", text: "4" });
+  await new Promise((resolve) => setTimeout(resolve, 2));
+  expect(await driver.read([askOf("a", "head")])).toMatchObject([{ head: { latest: "4.0.0" } }]);
+  const joining = driver.read([latest]);
+  await vi.waitFor(() => expect(waiting).toHaveLength(2));
+  for (const resolve of waiting) resolve();
+  expect(await early).toMatchObject([{ document: { version: "3.0.0" } }]);
+  expect(await joining).toMatchObject([{ document: { version: "4.0.0" } }]);
+  expect(await driver.read([latest])).toMatchObject([{ document: { version: "4.0.0" } }]);
 });

@@ -1,4 +1,4 @@
-import type { HeadState, ReadAnswer } from "../../driver.ts";
+import type { DriverSelector, HeadState, ReadAnswer } from "../../driver.ts";
 import { labelTarget } from "../../rules/latest.ts";
 import { compareVersions } from "../../semver.ts";
 import type { Keeper } from "./keeper.ts";
@@ -31,6 +31,34 @@ export function reconcile(keeper: Keeper, shelf: Shelf, { head, latest }: HeadSt
       endLease(entry);
     }
   }
+}
+
+/**
+ * Notes what a head says, and sees to it that nobody who asks from now on is given what somebody else asked for before it and
+ * has yet to be told.
+ */
+export function hear(shelf: Shelf, state: HeadState, at: Instant, trip: Cell["flight"]): void {
+  const { told } = shelf;
+  if (told !== undefined && told.at > at.mono) return;
+  shelf.told = { state, at: at.mono };
+  const isKnown = told?.state.head.generation === state.head.generation && told.state.latest === state.latest;
+  if (isKnown) return;
+  for (const { flight } of shelf.cells()) if (flight !== undefined && flight !== trip) flight.isClosed = true;
+}
+
+/** Whether an answer was asked for before a head that says otherwise was: then it is not kept. */
+export function isOverheard(shelf: Shelf, selector: DriverSelector, answer: ReadAnswer, at: Instant): boolean {
+  const { told } = shelf;
+  if (told === undefined || told.at <= at.mono) return false;
+  const { head, latest } = told.state;
+  const own = headOf(answer);
+  if (own !== undefined && (own.head.generation < head.generation || own.latest !== latest)) return true;
+  const shown = answer.status === "found" ? answer.document.version : undefined;
+  if (selector.kind === "version") {
+    return shown !== undefined && Object.hasOwn(head.yanked, shown) && head.yanked[shown]?.removed === true;
+  }
+  if (selector.kind === "head") return own === undefined;
+  return shown !== (selector.kind === "label" ? labelTarget(head, selector.label) : latest);
 }
 
 /**

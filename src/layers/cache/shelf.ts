@@ -1,6 +1,7 @@
 import { openStored } from "../../document.ts";
 import type {
   DriverSelector,
+  HeadState,
   Lease,
   Page,
   Provenance,
@@ -86,6 +87,8 @@ export class Shelf {
   epoch = 0;
   /** Monotonic; something was found gone or moved by a question sent then: answers to earlier ones are not kept. */
   changedAt = Number.NEGATIVE_INFINITY;
+  /** The head of the answer that was asked for last, of those that had one, and when (monotonic). */
+  told: { readonly state: HeadState; readonly at: number } | undefined;
   /** What lies on disk was read, or need not be. */
   loaded = true;
   loading: Promise<void> | undefined;

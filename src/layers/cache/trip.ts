@@ -6,6 +6,8 @@ import { unlessAborted } from "../signal.ts";
  */
 export class Trip<T> {
   readonly promise: Promise<T>;
+  /** Nobody more may join it: it was asked for before something that is known by now, or asks for more than others need. */
+  isClosed = false;
   readonly #controller = new AbortController();
   readonly #onAbandoned: () => void;
   #waiting = 0;
