@@ -260,23 +260,24 @@ export class Reads {
       const isBetter = own !== undefined && this.isBearable(own) && !isNewer(answer, own.answer);
       return (isBetter ? this.#giveStale(own) : undefined) ?? answer;
     }
+    const state = "head" in answer ? answer.head : undefined;
+    if (state !== undefined) hear(shelf, state, at, cell.flight);
     if (entry !== undefined) this.counts.refreshes++;
     // A slow answer: what was asked for later came first, and is not undone.
     if (isCurrent && cell.entry !== undefined && cell.entry.at.mono > at.mono) return plainAnswer(cell.entry.answer);
     if (answer.status === "unchanged") {
       if (entry === undefined)
         throw new RegistryError("INTERNAL", `the ${this.inner.kind} storage said unchanged unasked`);
-      if (isCurrent) this.#filling.keep(cell, entry.answer, at, entry.known);
+      if (isCurrent && !isOverheard(shelf, cell.selector, entry.answer, at)) {
+        this.#filling.keep(cell, entry.answer, at, entry.known);
+      }
       return plainAnswer(entry.answer);
     }
     if (!isCurrent || isOverheard(shelf, cell.selector, answer, at)) return answer;
     const when = provenance === undefined ? at : earlier(at, provenance.fetchedAt);
     if (answer.status === "absent" || answer.status === "removed") this.#filling.gone(cell, answer, when);
     else this.#filling.keep(cell, answer, when, answer.revision);
-    if (answer.head !== undefined) {
-      hear(shelf, answer.head, at, cell.flight);
-      reconcile(this.keeper, shelf, answer.head, at);
-    }
+    if (answer.head !== undefined) reconcile(this.keeper, shelf, answer.head, at);
     return answer;
   }
 }

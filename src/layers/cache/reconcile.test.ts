@@ -74,3 +74,38 @@ it("what was asked for before a head that says otherwise is given to those who h
   expect(await joining).toMatchObject([{ document: { version: "4.0.0" } }]);
   expect(await driver.read([latest])).toMatchObject([{ document: { version: "4.0.0" } }]);
 });
+
+it("a head of before that was asked for later, and comes later, is not kept", async () => {
+  const store = memory();
+  const others = new PromptRegistry(store);
+  await others.storePrompt({ name: "a", version: "1.0.0", text: "1" });
+  await others.setLabel("a", "production", "1.0.0");
+  const replies: { readonly kind: string; send(): void }[] = [];
+  let readAt: "asked" | "sent" = "sent";
+  const slow: StorageDriver = {
+    ...store,
+    peek: () => undefined,
+    read: async (asks, op) => {
+      const early = readAt === "asked" ? await store.read(asks, op) : undefined;
+      const kind = asks[0]?.selector.kind ?? "";
+      await new Promise<void>((send) => replies.push({ kind, send: () => send() }));
+      return early ?? (await store.read(asks, op));
+    },
+  };
+  const driver = cache()(slow);
+  const label = driver.read([askOf("a", "production")]);
+  await vi.waitFor(() => expect(replies).toHaveLength(1));
+  await new Promise((resolve) => setTimeout(resolve, 2));
+  readAt = "asked";
+  const latest = driver.read([askOf("a", "latest")]);
+  await vi.waitFor(() => expect(replies).toHaveLength(2));
+  await others.setLabel("a", "staging", "1.0.0");
+  replies[0]?.send();
+  expect(generationOf(await label)).toBe(2);
+  replies[1]?.send();
+  expect(generationOf(await latest)).toBe(1);
+  const again = driver.read([askOf("a", "latest")]);
+  await vi.waitFor(() => expect(replies).toHaveLength(3));
+  replies[2]?.send();
+  expect(generationOf(await again)).toBe(2);
+});

@@ -1,6 +1,6 @@
-import type { DriverSelector, HeadState, ReadAnswer } from "../../driver.ts";
+import type { DriverSelector, Head, HeadState, ReadAnswer } from "../../driver.ts";
 import { labelTarget } from "../../rules/latest.ts";
-import { compareVersions } from "../../semver.ts";
+import { compareVersions, isPrerelease, type Version } from "../../semver.ts";
 import type { Keeper } from "./keeper.ts";
 import { type Cell, endLease, type Instant, type Shelf } from "./shelf.ts";
 
@@ -9,12 +9,16 @@ import { type Cell, endLease, type Instant, type Shelf } from "./shelf.ts";
  * out, so that a prompt that was deleted is gone under every selector with the first refresh of one; what it points
  * elsewhere, or what was told with an older head, is asked for again.
  */
-export function reconcile(keeper: Keeper, shelf: Shelf, { head, latest }: HeadState, at: Instant): void {
+export function reconcile(keeper: Keeper, shelf: Shelf, state: HeadState, at: Instant): void {
+  const { head, latest } = state;
   for (const cell of [...shelf.cells()]) {
     const { entry, selector } = cell;
-    if (entry === undefined || entry.at.mono > at.mono) continue;
+    if (entry === undefined) continue;
+    const theirs = headOf(entry.answer);
+    // What was asked for later may have been answered earlier.
+    if (entry.at.mono > at.mono && (theirs === undefined || !isBehind(theirs, state))) continue;
     const shown = shownBy(cell);
-    if (shown !== undefined && Object.hasOwn(head.yanked, shown) && head.yanked[shown]?.removed === true) {
+    if (isRemoved(head, shown)) {
       keeper.drop(cell);
       shelf.changedAt = Math.max(shelf.changedAt, at.mono);
       continue;
@@ -34,31 +38,54 @@ export function reconcile(keeper: Keeper, shelf: Shelf, { head, latest }: HeadSt
 }
 
 /**
- * Notes what a head says, and sees to it that nobody who asks from now on is given what somebody else asked for before it and
- * has yet to be told.
+ * Notes the newest head that was told, and sees to it that nobody who asks from now on is given what is kept of an older one, or
+ * waits for what somebody else asked for before that.
  */
 export function hear(shelf: Shelf, state: HeadState, at: Instant, trip: Cell["flight"]): void {
   const { told } = shelf;
-  if (told !== undefined && told.at > at.mono) return;
-  shelf.told = { state, at: at.mono };
+  // One that was asked for since and is behind: the store itself went back, as when a copy of old was put in its place.
+  if (told !== undefined && !isBehind(told.state, state) && at.mono < told.at) return;
   const isKnown = told?.state.head.generation === state.head.generation && told.state.latest === state.latest;
   if (isKnown) return;
-  for (const { flight } of shelf.cells()) if (flight !== undefined && flight !== trip) flight.isClosed = true;
+  shelf.told = { state, at: performance.now() };
+  for (const cell of shelf.cells()) {
+    const { entry, flight } = cell;
+    if (flight !== undefined && flight !== trip) flight.isClosed = true;
+    if (entry === undefined) continue;
+    const theirs = headOf(entry.answer);
+    const isOld = theirs === undefined ? isRemoved(state.head, shownBy(cell)) : isBehind(theirs, state);
+    if (!isOld) continue;
+    entry.expired = true;
+    endLease(entry);
+  }
 }
 
-/** Whether an answer was asked for before a head that says otherwise was: then it is not kept. */
+function isRemoved({ yanked }: Head, version: Version | undefined): boolean {
+  return version !== undefined && Object.hasOwn(yanked, version) && yanked[version]?.removed === true;
+}
+
+/** Whether an answer that was asked for before a head was told is of before that head: then it is not kept. */
 export function isOverheard(shelf: Shelf, selector: DriverSelector, answer: ReadAnswer, at: Instant): boolean {
   const { told } = shelf;
   if (told === undefined || told.at <= at.mono) return false;
-  const { head, latest } = told.state;
   const own = headOf(answer);
-  if (own !== undefined && (own.head.generation < head.generation || own.latest !== latest)) return true;
+  if (own !== undefined) return isBehind(own, told.state);
+  const { head, latest } = told.state;
   const shown = answer.status === "found" ? answer.document.version : undefined;
   if (selector.kind === "version") {
-    return shown !== undefined && Object.hasOwn(head.yanked, shown) && head.yanked[shown]?.removed === true;
+    return isRemoved(head, shown);
   }
-  if (selector.kind === "head") return own === undefined;
+  if (selector.kind === "head") return true;
   return shown !== (selector.kind === "label" ? labelTarget(head, selector.label) : latest);
+}
+
+/** A head never goes back, and publishing, which does not touch it, only moves `latest` up. */
+function isBehind(a: HeadState, b: HeadState): boolean {
+  if (a.head.generation !== b.head.generation) return a.head.generation < b.head.generation;
+  if (a.latest === b.latest || b.latest === undefined) return false;
+  if (a.latest === undefined) return true;
+  if (isPrerelease(a.latest) !== isPrerelease(b.latest)) return isPrerelease(a.latest);
+  return compareVersions(a.latest, b.latest) < 0;
 }
 
 /**

@@ -87,7 +87,7 @@ export class Shelf {
   epoch = 0;
   /** Monotonic; something was found gone or moved by a question sent then: answers to earlier ones are not kept. */
   changedAt = Number.NEGATIVE_INFINITY;
-  /** The head of the answer that was asked for last, of those that had one, and when (monotonic). */
+  /** The newest head that an answer brought, and when it did (monotonic). */
   told: { readonly state: HeadState; readonly at: number } | undefined;
   /** What lies on disk was read, or need not be. */
   loaded = true;
