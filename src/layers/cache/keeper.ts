@@ -1,6 +1,6 @@
 import type { PromptName } from "../../names.ts";
 import type { DiskTier } from "./disk.ts";
-import { ageOf, type Cell, type Entry, endLease, type PageCell, type PageEntry, Shelf } from "./shelf.ts";
+import { ageOf, type Cell, type Entry, endLease, expire, type PageCell, type PageEntry, Shelf } from "./shelf.ts";
 
 /** What is in memory: shelves by name, within a bound of bytes, and with the disk behind it where there is one. */
 export class Keeper {
@@ -93,11 +93,7 @@ export class Keeper {
   expire(shelf: Shelf): void {
     this.supersede(shelf);
     shelf.expiredBefore = Date.now();
-    for (const { entry } of shelf.cells()) {
-      if (entry === undefined) continue;
-      entry.expired = true;
-      endLease(entry);
-    }
+    for (const { entry } of shelf.cells()) if (entry !== undefined) expire(entry);
     for (const { entry } of shelf.pages.values()) if (entry !== undefined) entry.expired = true;
     this.save(shelf);
   }

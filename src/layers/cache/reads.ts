@@ -6,7 +6,7 @@ import { createCounts, Filling } from "./filling.ts";
 import type { Keeper } from "./keeper.ts";
 import type { CacheSettings } from "./options.ts";
 import { answerPage } from "./pages.ts";
-import { hear, isNewer, isOverheard, reconcile } from "./reconcile.ts";
+import { headOf, hear, isNewer, isOverheard, reconcile } from "./reconcile.ts";
 import {
   type Answer,
   ageOf,
@@ -260,7 +260,7 @@ export class Reads {
       const isBetter = own !== undefined && this.isBearable(own) && !isNewer(answer, own.answer);
       return (isBetter ? this.#giveStale(own) : undefined) ?? answer;
     }
-    const state = "head" in answer ? answer.head : undefined;
+    const state = headOf(answer);
     if (state !== undefined) hear(shelf, state, at, cell.flight);
     if (entry !== undefined) this.counts.refreshes++;
     // A slow answer: what was asked for later came first, and is not undone.
@@ -277,7 +277,7 @@ export class Reads {
     const when = provenance === undefined ? at : earlier(at, provenance.fetchedAt);
     if (answer.status === "absent" || answer.status === "removed") this.#filling.gone(cell, answer, when);
     else this.#filling.keep(cell, answer, when, answer.revision);
-    if (answer.head !== undefined) reconcile(this.keeper, shelf, answer.head, at);
+    if (state !== undefined) reconcile(this.keeper, shelf, state, at);
     return answer;
   }
 }

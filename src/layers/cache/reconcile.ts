@@ -2,7 +2,7 @@ import type { DriverSelector, Head, HeadState, ReadAnswer } from "../../driver.t
 import { labelTarget } from "../../rules/latest.ts";
 import { compareVersions, isPrerelease, type Version } from "../../semver.ts";
 import type { Keeper } from "./keeper.ts";
-import { type Cell, endLease, type Instant, type Shelf } from "./shelf.ts";
+import { type Cell, expire, type Instant, type Shelf } from "./shelf.ts";
 
 /**
  * A head that came with one answer says something of all others: what it marks as removed or no longer names is thrown
@@ -10,13 +10,10 @@ import { type Cell, endLease, type Instant, type Shelf } from "./shelf.ts";
  * elsewhere, or what was told with an older head, is asked for again.
  */
 export function reconcile(keeper: Keeper, shelf: Shelf, state: HeadState, at: Instant): void {
-  const { head, latest } = state;
+  const { head } = state;
   for (const cell of [...shelf.cells()]) {
     const { entry, selector } = cell;
-    if (entry === undefined) continue;
-    const theirs = headOf(entry.answer);
-    // What was asked for later may have been answered earlier.
-    if (entry.at.mono > at.mono && (theirs === undefined || !isBehind(theirs, state))) continue;
+    if (entry === undefined || entry.at.mono > at.mono) continue;
     const shown = shownBy(cell);
     if (isRemoved(head, shown)) {
       keeper.drop(cell);
@@ -26,14 +23,11 @@ export function reconcile(keeper: Keeper, shelf: Shelf, state: HeadState, at: In
     if (selector.kind === "version") continue;
     // Of one prompt nobody sees a head and then, under another selector, an older one.
     const isOlder = (headOf(entry.answer)?.head.generation ?? head.generation) < head.generation;
-    const target = selector.kind === "label" ? labelTarget(head, selector.label) : latest;
+    const target = selector.kind === "head" ? undefined : targetOf(selector, state);
     if (selector.kind === "head" ? !isOlder : target === shown && !isOlder) continue;
     shelf.changedAt = Math.max(shelf.changedAt, at.mono);
     if (target === undefined && selector.kind !== "head") keeper.drop(cell);
-    else {
-      entry.expired = true;
-      endLease(entry);
-    }
+    else expire(entry);
   }
 }
 
@@ -54,10 +48,12 @@ export function hear(shelf: Shelf, state: HeadState, at: Instant, trip: Cell["fl
     if (entry === undefined) continue;
     const theirs = headOf(entry.answer);
     const isOld = theirs === undefined ? isRemoved(state.head, shownBy(cell)) : isBehind(theirs, state);
-    if (!isOld) continue;
-    entry.expired = true;
-    endLease(entry);
+    if (isOld) expire(entry);
   }
+}
+
+function targetOf(selector: Exclude<DriverSelector, { kind: "version" | "head" }>, { head, latest }: HeadState) {
+  return selector.kind === "label" ? labelTarget(head, selector.label) : latest;
 }
 
 function isRemoved({ yanked }: Head, version: Version | undefined): boolean {
@@ -70,13 +66,9 @@ export function isOverheard(shelf: Shelf, selector: DriverSelector, answer: Read
   if (told === undefined || told.at <= at.mono) return false;
   const own = headOf(answer);
   if (own !== undefined) return isBehind(own, told.state);
-  const { head, latest } = told.state;
   const shown = answer.status === "found" ? answer.document.version : undefined;
-  if (selector.kind === "version") {
-    return isRemoved(head, shown);
-  }
-  if (selector.kind === "head") return true;
-  return shown !== (selector.kind === "label" ? labelTarget(head, selector.label) : latest);
+  if (selector.kind === "version") return isRemoved(told.state.head, shown);
+  return selector.kind === "head" || shown !== targetOf(selector, told.state);
 }
 
 /** A head never goes back, and publishing, which does not touch it, only moves `latest` up. */
@@ -103,7 +95,7 @@ export function isNewer(answer: ReadAnswer, own: ReadAnswer): boolean {
   return compareVersions(answer.document.version, own.document.version) > 0;
 }
 
-function headOf(answer: ReadAnswer): HeadState | undefined {
+export function headOf(answer: ReadAnswer): HeadState | undefined {
   return "head" in answer ? answer.head : undefined;
 }
 

@@ -155,6 +155,12 @@ export class Shelf {
   }
 }
 
+/** From now on it is asked for again before it is given, unless the store can't be asked. */
+export function expire(entry: Entry): void {
+  entry.expired = true;
+  endLease(entry);
+}
+
 export function ageOf(entry: { readonly at: Instant }): number {
   const { wall, mono } = entry.at;
   return Math.max(Date.now() - wall, performance.now() - mono);

@@ -1,5 +1,5 @@
 import type { ChangeEvent, Cursor, Page, StorageDriver } from "../../driver.ts";
-import { isRegistryError, RegistryError } from "../../errors.ts";
+import { abortable, isRegistryError } from "../../errors.ts";
 import { feedPages, refusesCursor } from "../../feed.ts";
 import type { PromptName } from "../../names.ts";
 
@@ -164,24 +164,19 @@ export class Watcher {
   /** One that hangs must not keep anybody believing that nothing happens. */
   async #page(query: { readonly cursor?: Cursor; readonly limit: number }): Promise<Page<ChangeEvent>> {
     const patience = this.#patience;
+    const signal = AbortSignal.timeout(patience);
     const began = performance.now();
-    let timer: NodeJS.Timeout | undefined;
-    const late = new Promise<never>((_, reject) => {
-      timer = setTimeout(() => {
-        this.#patience = Math.min(2 * patience, MAX_PATIENCE);
-        reject(new RegistryError("TIMEOUT", "the change feed did not answer in time", { operation: "changes" }));
-      }, patience).unref();
-    });
     try {
-      const page = await Promise.race([this.#driver.changes(query, { signal: AbortSignal.timeout(patience) }), late]);
+      const page = await abortable(this.#driver.changes(query, { signal }), { signal }, "changes");
       // That of nothing but where the feed stands says nothing of the others.
       if (query.cursor !== undefined) {
         const needed = ROOM * (performance.now() - began);
         this.#patience = Math.min(patience, Math.max(needed, this.#leastPatience));
       }
       return page;
-    } finally {
-      clearTimeout(timer);
+    } catch (error) {
+      if (signal.aborted) this.#patience = Math.min(2 * patience, MAX_PATIENCE);
+      throw error;
     }
   }
 
