@@ -1,6 +1,7 @@
 import type { Keeper } from "./keeper.ts";
 import type { CacheSettings } from "./options.ts";
 import { type Answer, type Cell, createEntry, type Instant, qualityOf, type Shelf } from "./shelf.ts";
+import type { Writes } from "./writes.ts";
 
 export function createCounts() {
   return {
@@ -12,11 +13,13 @@ export function createCounts() {
 /** What becomes of an answer of the store: kept with its age, or thrown out. */
 export class Filling {
   readonly #keeper: Keeper;
+  readonly #writes: Writes;
   readonly #settings: CacheSettings;
   readonly #counts: ReturnType<typeof createCounts>;
 
-  constructor(keeper: Keeper, settings: CacheSettings, counts: ReturnType<typeof createCounts>) {
+  constructor(keeper: Keeper, writes: Writes, settings: CacheSettings, counts: ReturnType<typeof createCounts>) {
     this.#keeper = keeper;
+    this.#writes = writes;
     this.#settings = settings;
     this.#counts = counts;
   }
@@ -30,7 +33,7 @@ export class Filling {
   keep(cell: Cell, answer: Answer, at: Instant, known: string | undefined): void {
     if (answer.status === "absent" || answer.status === "removed") return;
     if (answer.status === "head") {
-      this.#keeper.put(createEntry(cell, answer, at, this.#settings.ttl, { known }));
+      this.#put(cell, answer, at, this.#settings.ttl, known);
       return;
     }
     const quality = qualityOf(answer.document);
@@ -42,8 +45,13 @@ export class Filling {
     const { head: _, ...bare } = answer;
     const shared = this.#shared(cell.shelf, isVersion ? bare : answer);
     const ttl = isVersion && quality === "sealed" ? this.#settings.documentMaxAge : this.#settings.ttl;
-    this.#keeper.put(createEntry(cell, shared, at, ttl, { known }));
+    this.#put(cell, shared, at, ttl, known);
     if (!isVersion && quality === "sealed") this.#keepVersion(cell.shelf, shared, at);
+  }
+
+  #put(cell: Cell, answer: Answer, at: Instant, ttl: number, known: string | undefined): void {
+    const expired = this.#writes.isInDoubt(cell.shelf.name, cell.selector);
+    this.#keeper.put(createEntry(cell, answer, at, ttl, { known, expired }));
   }
 
   /** A label that brings a version proves that this version is there; its revision is that of the label, though. */
@@ -54,7 +62,7 @@ export class Filling {
     const known = same ? cell.entry?.known : undefined;
     const revision = known ?? "cache:found";
     const version: Answer = { status: "found", document: answer.document, revision };
-    this.#keeper.put(createEntry(cell, version, at, this.#settings.documentMaxAge, { known }));
+    this.#put(cell, version, at, this.#settings.documentMaxAge, known);
   }
 
   /** One text is in memory once, however many pointers show it. */
@@ -85,7 +93,7 @@ export class Filling {
     const { negativeTtl } = this.#settings;
     if (negativeTtl > 0 && answer.status === "absent") {
       const kept = this.#keeper.shelf(shelf.name).cell(selector);
-      this.#keeper.put(createEntry(kept, answer, at, negativeTtl, { known: undefined }));
+      this.#put(kept, answer, at, negativeTtl, undefined);
     }
   }
 }

@@ -1,5 +1,4 @@
 import type {
-  Change,
   Commit,
   HealthCheck,
   Operation,
@@ -19,8 +18,8 @@ import { followFeed } from "./feed.ts";
 import { Keeper } from "./keeper.ts";
 import { type CacheDriver, type CacheOptions, type CacheSettings, type CacheStats, cacheSettings } from "./options.ts";
 import { Reads } from "./reads.ts";
-import type { Shelf } from "./shelf.ts";
 import { warm } from "./warm.ts";
+import { Writes } from "./writes.ts";
 
 export type { CacheDriver, CacheOptions, CacheStats, DiskOptions, WarmReport } from "./options.ts";
 
@@ -52,7 +51,8 @@ function createCache(inner: StorageDriver, settings: CacheSettings): CacheDriver
     diskSettings &&
     new DiskTier(diskSettings.path, JSON.stringify([...identityOf(inner), settings.principal]), diskSettings.maxBytes);
   const keeper = new Keeper(settings.maxBytes, disk);
-  const reads = new Reads(inner, keeper, settings);
+  const writes = new Writes(keeper, changed);
+  const reads = new Reads(inner, keeper, writes, settings);
   const { counts } = reads;
   let closed = false;
 
@@ -62,7 +62,7 @@ function createCache(inner: StorageDriver, settings: CacheSettings): CacheDriver
 
   function changed(name: PromptName): void {
     counts.invalidated++;
-    const known = keeper.find(name) ?? (disk === undefined ? undefined : keeper.shelf(name));
+    const known = keeper.known(name);
     if (known !== undefined) keeper.expire(known);
   }
 
@@ -71,63 +71,19 @@ function createCache(inner: StorageDriver, settings: CacheSettings): CacheDriver
     reads.expireUnloaded();
   }
 
-  /** A change that was made: what it touched is not what it was, and what was read before it is of before. */
-  function settleDone(change: Change): void {
-    const shelf = keeper.find(change.name) ?? (disk === undefined ? undefined : keeper.shelf(change.name));
-    if (shelf === undefined) return;
-    if (!shelf.loaded) {
-      keeper.evict(shelf);
-      return;
-    }
-    keeper.supersede(shelf);
-    for (const cell of shelf.cells()) if (cell.selector.kind !== "version") keeper.drop(cell);
-    for (const cell of shelf.pages.values()) keeper.drop(cell);
-    dropVersions(shelf, [...(change.add ?? []), ...(change.remove ?? []), ...(change.restore ?? [])]);
-    keeper.tidy(shelf);
-  }
-
-  /**
-   * A change of which nobody knows whether it was made. Dropping everything would turn a write that failed in an outage
-   * into reads that fail; so all is asked for again, and given only marked as stale. What may be deleted is not given.
-   */
-  function settleUnknown(change: Change): void {
-    changed(change.name);
-    const shelf = keeper.find(change.name);
-    if (shelf === undefined || change.remove === undefined) return;
-    if (shelf.loaded) dropVersions(shelf, change.remove);
-    else keeper.evict(shelf);
-  }
-
-  function dropVersions(shelf: Shelf, documents: readonly { readonly version: string }[]): void {
-    const versions = new Set(documents.map((d) => d.version));
-    for (const cell of shelf.cells()) {
-      const { entry, selector } = cell;
-      const shown = entry !== undefined && "document" in entry.answer ? entry.answer.document.version : undefined;
-      const asked = selector.kind === "version" ? selector.version : undefined;
-      if ((shown !== undefined && versions.has(shown)) || (asked !== undefined && versions.has(asked)))
-        keeper.drop(cell);
-    }
-  }
-
-  function settle(change: Change, outcome: Outcome | undefined): void {
-    if (outcome?.status === "done") settleDone(change);
-    else if (outcome?.status === "exists" || outcome?.status === "conflict") changed(change.name);
-    else if (outcome === undefined || (outcome.status === "failed" && outcome.error.outcome === "unknown"))
-      settleUnknown(change);
-  }
-
   async function commit(commit: Commit, op?: Operation): Promise<readonly Outcome[]> {
-    let outcomes: readonly Outcome[];
+    const { changes } = commit;
+    writes.begin(changes);
     try {
-      outcomes = await inner.commit(commit, op);
+      const outcomes = await inner.commit(commit, op);
+      for (const [i, change] of changes.entries()) writes.settle(change, outcomes[i]);
+      return outcomes;
     } catch (error) {
-      if (!isRegistryError(error) || error.outcome === "unknown") commit.changes.forEach(settleUnknown);
+      if (!isRegistryError(error) || error.outcome === "unknown") for (const one of changes) writes.settleUnknown(one);
       throw error;
+    } finally {
+      writes.end(changes);
     }
-    commit.changes.forEach((change, i) => {
-      settle(change, outcomes[i]);
-    });
-    return outcomes;
   }
 
   function stats(): CacheStats {
@@ -168,12 +124,23 @@ function createCache(inner: StorageDriver, settings: CacheSettings): CacheDriver
       throwIfAborted(op?.signal, "read");
       return closed ? inner.read(asks, op) : reads.read(asks, op);
     },
-    listPrompts: (query, op) => inner.listPrompts(query, op),
+    async listPrompts(query, op) {
+      const page = await inner.listPrompts(query, op);
+      writes.answered();
+      return page;
+    },
     async listVersions(name: PromptName, query: VersionQuery, op?: Operation): Promise<Page<VersionEntry>> {
       throwIfAborted(op?.signal, "listVersions");
-      return closed || op?.fresh === true ? inner.listVersions(name, query, op) : reads.page(name, query, op);
+      if (!closed && op?.fresh !== true) return reads.page(name, query, op);
+      const page = await inner.listVersions(name, query, op);
+      writes.answered(name);
+      return page;
     },
-    history: (name, query, op) => inner.history(name, query, op),
+    async history(name, query, op) {
+      const page = await inner.history(name, query, op);
+      writes.answered(name);
+      return page;
+    },
     async changes(query, op) {
       const page = await inner.changes(query, op);
       // Whoever reads this acts on it, and must not find what was there before.

@@ -43,8 +43,13 @@ export class Keeper {
     return shelf;
   }
 
-  /** Reads what lies on disk about a prompt, once. */
-  async load(shelf: Shelf): Promise<void> {
+  /** The shelf of a prompt about which something is kept, in memory or on disk. */
+  known(name: PromptName): Shelf | undefined {
+    return this.find(name) ?? (this.#disk === undefined ? undefined : this.shelf(name));
+  }
+
+  /** Reads what lies on disk about a prompt, once; what is in doubt must be asked for again. */
+  async load(shelf: Shelf, isInDoubt: (cell: Cell | PageCell) => boolean): Promise<void> {
     const disk = this.#disk;
     if (shelf.loaded || disk === undefined) return;
     shelf.loading ??= (async () => {
@@ -52,7 +57,8 @@ export class Keeper {
       await disk.load(shelf, (entry) => {
         // What came meanwhile is newer.
         if (shelf.loaded || entry.cell.entry !== undefined) return;
-        if (shelf.epoch !== epoch || entry.at.wall <= shelf.expiredBefore) entry.expired = true;
+        const isOld = shelf.epoch !== epoch || entry.at.wall <= shelf.expiredBefore;
+        if (isOld || isInDoubt(entry.cell)) entry.expired = true;
         if (entry.expired) endLease(entry);
         this.#add(entry);
       });

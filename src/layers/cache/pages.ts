@@ -28,11 +28,12 @@ export async function answerPage(
       return entry.page;
     }
   }
-  if (cell.flight === undefined) reads.counts.misses++;
-  else reads.counts.joined++;
-  cell.flight ??= send(reads, cell, name, query);
+  if (cell.flight?.isClosed ?? true) {
+    reads.counts.misses++;
+    cell.flight = send(reads, cell, name, query);
+  } else reads.counts.joined++;
   try {
-    return await cell.flight.join(op?.signal, "listVersions");
+    return await (cell.flight as Trip<Page<VersionEntry>>).join(op?.signal, "listVersions");
   } catch (error) {
     if (!isOutage(error) || cell.entry === undefined || !reads.isBearable(cell.entry)) throw error;
     reads.counts.stale++;
@@ -59,6 +60,7 @@ function send(reads: Reads, cell: PageCell, name: PromptName, query: VersionQuer
         return own !== undefined && reads.isBearable(own) ? own.page : page;
       }
       reads.noteSuccess();
+      reads.writes.answered(name);
       const isCurrent = shelf.epoch === epoch && keeper.find(name) === shelf && shelf.changedAt <= at.mono;
       // A slow answer: what was asked for later came first, and is not undone.
       if (isCurrent && cell.entry !== undefined && cell.entry.at.mono > at.mono) return cell.entry.page;
@@ -83,6 +85,7 @@ function keep(reads: Reads, cell: PageCell, page: Page<VersionEntry>, at: Return
     reads.keeper.drop(cell);
     return;
   }
-  const entry = { cell, page: Object.freeze(page), at, bytes: bytesOfPage(page), expired: false, used: true };
+  const expired = reads.writes.isInDoubt(cell.shelf.name);
+  const entry = { cell, page: Object.freeze(page), at, bytes: bytesOfPage(page), expired, used: true };
   reads.keeper.put(entry);
 }

@@ -21,6 +21,7 @@ import {
   staleAnswer,
 } from "./shelf.ts";
 import { Trip } from "./trip.ts";
+import type { Writes } from "./writes.ts";
 
 const FIRST_PAUSE = 1000;
 const MAX_PAUSE = 30_000;
@@ -37,6 +38,7 @@ interface Sent {
 export class Reads {
   readonly inner: StorageDriver;
   readonly keeper: Keeper;
+  readonly writes: Writes;
   readonly settings: CacheSettings;
   readonly counts = createCounts();
   readonly #filling: Filling;
@@ -45,11 +47,12 @@ export class Reads {
   #failures = 0;
   #unloadedExpiredBefore = 0;
 
-  constructor(inner: StorageDriver, keeper: Keeper, settings: CacheSettings) {
+  constructor(inner: StorageDriver, keeper: Keeper, writes: Writes, settings: CacheSettings) {
     this.inner = inner;
     this.keeper = keeper;
+    this.writes = writes;
     this.settings = settings;
-    this.#filling = new Filling(keeper, settings, this.counts);
+    this.#filling = new Filling(keeper, writes, settings, this.counts);
   }
 
   /** Also what still lies on disk must be asked for again. */
@@ -130,7 +133,9 @@ export class Reads {
 
   async #load(shelf: Shelf): Promise<void> {
     shelf.expiredBefore = Math.max(shelf.expiredBefore, this.#unloadedExpiredBefore);
-    await this.keeper.load(shelf);
+    await this.keeper.load(shelf, (cell) =>
+      this.writes.isInDoubt(shelf.name, "selector" in cell ? cell.selector : undefined),
+    );
   }
 
   /**
@@ -261,7 +266,8 @@ export class Reads {
       return (isBetter ? this.#giveStale(own) : undefined) ?? answer;
     }
     const state = headOf(answer);
-    if (state !== undefined) hear(shelf, state, at, cell.flight);
+    this.writes.answered(shelf.name);
+    if (state !== undefined) hear(shelf, state, at);
     if (entry !== undefined) this.counts.refreshes++;
     // A slow answer: what was asked for later came first, and is not undone.
     if (isCurrent && cell.entry !== undefined && cell.entry.at.mono > at.mono) return plainAnswer(cell.entry.answer);

@@ -35,16 +35,16 @@ export function reconcile(keeper: Keeper, shelf: Shelf, state: HeadState, at: In
  * Notes the newest head that was told, and sees to it that nobody who asks from now on is given what is kept of an older one, or
  * waits for what somebody else asked for before that.
  */
-export function hear(shelf: Shelf, state: HeadState, at: Instant, trip: Cell["flight"]): void {
+export function hear(shelf: Shelf, state: HeadState, at: Instant): void {
   const { told } = shelf;
   // One that was asked for since and is behind: the store itself went back, as when a copy of old was put in its place.
   if (told !== undefined && !isBehind(told.state, state) && at.mono < told.at) return;
   const isKnown = told?.state.head.generation === state.head.generation && told.state.latest === state.latest;
   if (isKnown) return;
   shelf.told = { state, at: performance.now() };
+  shelf.closeFlights();
   for (const cell of shelf.cells()) {
-    const { entry, flight } = cell;
-    if (flight !== undefined && flight !== trip) flight.isClosed = true;
+    const { entry } = cell;
     if (entry === undefined) continue;
     const theirs = headOf(entry.answer);
     const isOld = theirs === undefined ? isRemoved(state.head, shownBy(cell)) : isBehind(theirs, state);

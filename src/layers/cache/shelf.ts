@@ -143,6 +143,12 @@ export class Shelf {
     if (this.head !== undefined) yield this.head;
   }
 
+  /** Who asks from now on waits for nothing that was asked for before. */
+  closeFlights(): void {
+    for (const { flight } of this.cells()) if (flight !== undefined) flight.isClosed = true;
+    for (const { flight } of this.pages.values()) if (flight !== undefined) flight.isClosed = true;
+  }
+
   /** Removes what is empty; says whether anything is left. */
   tidy(): boolean {
     const idle = (cell: Cell | PageCell) => cell.entry === undefined && cell.flight === undefined;
