@@ -36,7 +36,7 @@ async function look(context: Context, groups: readonly Group[], op: Operation): 
   const versions = new Map<Group, Version[]>();
   await Promise.all(
     looking.map(async (group) => {
-      if (!group.items.some((i) => i.bump !== undefined && !i.created)) return;
+      if (!group.items.some((i) => i.wanted.bump !== undefined && !i.created)) return;
       const entries = await allVersions(context, group.name, op, true);
       versions.set(
         group,
@@ -49,7 +49,7 @@ async function look(context: Context, groups: readonly Group[], op: Operation): 
     const slots = new Set(group.items.flatMap((i) => i.version ?? []));
     const highest = versions.get(group)?.[0];
     if (highest !== undefined) slots.add(highest);
-    const needsHead = group.items.some((i) => i.needsHead);
+    const needsHead = group.items.some((i) => i.wanted.needsHead);
     if (needsHead) asks.push({ name: group.name, selector: { kind: "head" } });
     for (const version of slots) asks.push({ name: group.name, selector: { kind: "version", version } });
     return { group, slots: [...slots], needsHead };

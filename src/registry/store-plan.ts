@@ -17,21 +17,9 @@ import { bumpVersion, compareVersions, type Version } from "../semver.ts";
 import type { Context } from "./context.ts";
 import type { Wanted } from "./request.ts";
 
-/** A request on its way. A class, since a batch has thousands of them, and this makes them several times faster than a spread. */
-export class Item implements Wanted {
-  readonly name: Wanted["name"];
-  readonly wantedVersion: Wanted["wantedVersion"];
-  readonly bump: Wanted["bump"];
-  readonly text: Wanted["text"];
-  readonly split: Wanted["split"];
-  readonly sealed: Wanted["sealed"];
-  readonly author: Wanted["author"];
-  readonly message: Wanted["message"];
-  readonly labels: Wanted["labels"];
-  readonly expect: Wanted["expect"];
-  readonly unpin: Wanted["unpin"];
-  readonly allow: Wanted["allow"];
-  readonly needsHead: Wanted["needsHead"];
+/** A request on its way. A class: a batch has thousands of them, and what they become is set one after the other. */
+export class Item {
+  readonly wanted: Wanted;
   version: Version | undefined;
   document: SealedDocument | undefined;
   /** This call created it. */
@@ -52,19 +40,7 @@ export class Item implements Wanted {
 
   /** @param document where it was sealed already */
   constructor(wanted: Wanted, document?: SealedDocument) {
-    this.name = wanted.name;
-    this.wantedVersion = wanted.wantedVersion;
-    this.bump = wanted.bump;
-    this.text = wanted.text;
-    this.split = wanted.split;
-    this.sealed = wanted.sealed;
-    this.author = wanted.author;
-    this.message = wanted.message;
-    this.labels = wanted.labels;
-    this.expect = wanted.expect;
-    this.unpin = wanted.unpin;
-    this.allow = wanted.allow;
-    this.needsHead = wanted.needsHead;
+    this.wanted = wanted;
     this.version = wanted.wantedVersion;
     this.document = document;
   }
@@ -89,7 +65,7 @@ export function failGroup(group: Group, cause: RegistryError): void {
   group.settled = true;
   for (const item of group.items) {
     const stored = item.created || item.there !== undefined;
-    const hasPointers = !item.pointed && (item.labels.length > 0 || item.unpin);
+    const hasPointers = !item.pointed && (item.wanted.labels.length > 0 || item.wanted.unpin);
     if (!stored || hasPointers) item.error ??= error;
   }
 }
@@ -121,19 +97,19 @@ export function planGroup(context: Context, act: Act, group: Group, state: Group
       if (item.there === undefined && !item.created) findTwin(item, group);
       const isThere = item.created || item.there !== undefined || item.twin !== undefined;
       if (!isThere) {
-        if (item.expect !== undefined) {
+        if (item.wanted.expect !== undefined) {
           checkLatest(item, state?.head?.latest);
           guard = state?.head?.revision ?? null;
         }
-        item.document ??= sealWanted(item, version, act, context);
+        item.document ??= sealWanted(item.wanted, version, act, context);
         add.push(item.document);
-      } else if (item.labels.length > 0) refuseYanked(item.name, head, version, "can't be labelled");
+      } else if (item.wanted.labels.length > 0) refuseYanked(item.wanted.name, head, version, "can't be labelled");
       // Only now: what was refused is no version to go on from.
       if (highest === undefined || compareVersions(version, highest) >= 0) {
         highest = version;
-        previous = { version, text: item.text };
+        previous = { version, text: item.wanted.text };
       }
-      const { labels, unpin } = item;
+      const { labels, unpin } = item.wanted;
       if (item.pointed || (labels.length === 0 && !unpin)) continue;
       const plan = planLabels(head, version, labels, labelAct(item, act), { unpin });
       if (plan !== undefined) {
@@ -156,7 +132,11 @@ export function planGroup(context: Context, act: Act, group: Group, state: Group
 }
 
 function labelAct(item: Item, act: Act): Act {
-  return { ...act, by: item.author ?? act.by, message: withOverride(item.message ?? act.message, item.allow) };
+  return {
+    ...act,
+    by: item.wanted.author ?? act.by,
+    message: withOverride(item.wanted.message ?? act.message, item.wanted.allow),
+  };
 }
 
 function chooseVersion(
@@ -165,7 +145,7 @@ function chooseVersion(
   previous: { readonly version: Version; readonly text: string } | undefined,
   state: GroupState | undefined,
 ): void {
-  if (item.bump === undefined || item.created) return;
+  if (item.wanted.bump === undefined || item.created) return;
   if (
     item.sent &&
     item.document !== undefined &&
@@ -175,8 +155,8 @@ function chooseVersion(
     item.created = true;
     return;
   }
-  const unchanged = previous !== undefined && sameText(previous.text, item.text);
-  const version = unchanged ? previous.version : highest === undefined ? FIRST : bumpVersion(highest, item.bump);
+  const unchanged = previous !== undefined && sameText(previous.text, item.wanted.text);
+  const version = unchanged ? previous.version : highest === undefined ? FIRST : bumpVersion(highest, item.wanted.bump);
   if (version !== item.version) item.document = undefined;
   item.version = version;
 }
@@ -201,7 +181,7 @@ function textAt(
 /** Sets `there` when the slot holds the same text; throws when it holds anything else. */
 function findExisting(item: Item, answer: ReadAnswer | undefined): void {
   if (item.created || answer === undefined || answer.status === "absent") return;
-  const { name } = item;
+  const { name } = item.wanted;
   const version = item.version as Version;
   if (answer.status === "removed") throw taken(name, version, "was removed");
   if (answer.status !== "found") return;
@@ -211,7 +191,7 @@ function findExisting(item: Item, answer: ReadAnswer | undefined): void {
   }
   const existing = textAt(name, version, answer);
   if (existing === undefined) throw taken(name, version, "was removed");
-  if (!sameText(existing.text, item.text)) throw taken(name, version, "exists with another text");
+  if (!sameText(existing.text, item.wanted.text)) throw taken(name, version, "exists with another text");
   item.there = existing.digest;
 }
 
@@ -222,7 +202,7 @@ function findExisting(item: Item, answer: ReadAnswer | undefined): void {
  */
 export function takeExisting(item: Item, document: StoredDocument): boolean {
   // What was sent before without a reply may be what stands there, and another version may be wanted.
-  if (item.sent || item.bump !== undefined) return false;
+  if (item.sent || item.wanted.bump !== undefined) return false;
   try {
     findExisting(item, { status: "found", document, revision: "" });
   } catch (error) {
@@ -239,8 +219,8 @@ function findTwin(item: Item, group: Group): void {
     (i) => i === item || (i.version === item.version && i.error === undefined && i.twin === undefined),
   );
   if (earlier === undefined || earlier === item) return;
-  if (!sameText(earlier.text, item.text))
-    throw taken(item.name, item.version as Version, "is stored by the same call with another text");
+  if (!sameText(earlier.wanted.text, item.wanted.text))
+    throw taken(item.wanted.name, item.version as Version, "is stored by the same call with another text");
   item.twin = earlier;
 }
 
@@ -254,19 +234,19 @@ function taken(name: PromptName, version: Version, why: string): RegistryError {
 
 function checkLatest(item: Item, latest: Version | undefined): void {
   const now = latest ?? null;
-  if (now === item.expect) return;
+  if (now === item.wanted.expect) return;
   throw new RegistryError(
     "CONFLICT",
-    `${item.name}: latest is ${now ?? "not there"}, not ${item.expect ?? "absent"} as expected; look at what changed and repeat`,
-    { name: item.name, ...(now === null ? {} : { version: now }) },
+    `${item.wanted.name}: latest is ${now ?? "not there"}, not ${item.wanted.expect ?? "absent"} as expected; look at what changed and repeat`,
+    { name: item.wanted.name, ...(now === null ? {} : { version: now }) },
   );
 }
 
-export function sealWanted(item: Wanted, version: Version, act: Act, context: Context): SealedDocument {
-  const { name, text } = item;
-  if (item.sealed !== undefined) return item.sealed;
-  const author = item.author ?? act.by;
-  const message = withOverride(item.message ?? act.message, item.allow);
+export function sealWanted(wanted: Wanted, version: Version, act: Act, context: Context): SealedDocument {
+  const { name, text } = wanted;
+  if (wanted.sealed !== undefined) return wanted.sealed;
+  const author = wanted.author ?? act.by;
+  const message = withOverride(wanted.message ?? act.message, wanted.allow);
   const input = {
     name,
     version,
@@ -275,7 +255,7 @@ export function sealWanted(item: Wanted, version: Version, act: Act, context: Co
     ...(author === undefined ? {} : { author }),
     ...(message === undefined ? {} : { message }),
   };
-  const document = item.split === undefined ? sealDocument(input) : sealChecked(input, item.split);
+  const document = wanted.split === undefined ? sealDocument(input) : sealChecked(input, wanted.split);
   const { maxDocumentBytes } = context.driver.capabilities;
   if (document.text.length * 3 > maxDocumentBytes && Buffer.byteLength(document.text) > maxDocumentBytes) {
     throw new RegistryError(

@@ -28,12 +28,13 @@ export async function refuses(
   let refused = false;
   for (const item of added) {
     if (item.judged === item.document) continue;
-    const { name, text, allow } = item;
+    const { name, text, allow } = item.wanted;
     const version = item.version as Version;
-    const author = item.author ?? act.by;
-    const message = withOverride(item.message ?? act.message, allow);
+    const author = item.wanted.author ?? act.by;
+    const message = withOverride(item.wanted.message ?? act.message, allow);
     // A sealed document was published elsewhere, under this very number.
-    const previous = item.sealed === undefined ? await previousRelease(context, version, group, item, op) : undefined;
+    const previous =
+      item.wanted.sealed === undefined ? await previousRelease(context, version, group, item, op) : undefined;
     const publication: Publication = {
       ...{ name, version, text },
       ...(author === undefined ? {} : { author }),
@@ -66,9 +67,10 @@ async function previousRelease(
   const isBelow = (other: Version) => !isPrerelease(other) && compareVersions(other, version) < 0;
   const stored = (await allVersions(context, name, op)).find((e) => e.yanked === undefined && isBelow(e.version));
   let best: Publication["previous"];
-  for (const { version: own, text, error } of group.items.slice(0, group.items.indexOf(item))) {
+  for (const { version: own, wanted, error } of group.items.slice(0, group.items.indexOf(item))) {
     if (own === undefined || error !== undefined || !isBelow(own)) continue;
-    if (best === undefined || compareVersions(own, best.version as Version) > 0) best = { version: own, text };
+    if (best === undefined || compareVersions(own, best.version as Version) > 0)
+      best = { version: own, text: wanted.text };
   }
   if (stored === undefined || (best !== undefined && compareVersions(best.version as Version, stored.version) >= 0)) {
     return best;

@@ -51,7 +51,7 @@ export function resultOfDone(
 }
 
 export function resultOf(item: Item, outcome: Done | undefined): StoreResult | StoreFailure {
-  const { name } = item;
+  const { name } = item.wanted;
   const version = item.version as Version;
   const error = item.error ?? item.twin?.error;
   if (error !== undefined) return { name, status: "failed", error };

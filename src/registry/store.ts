@@ -99,17 +99,23 @@ async function storeItems(
   // One failure of the storage that kept everything from being stored is no matter of the single requests.
   if (cause !== undefined && causes.has(cause) && items.every((item) => item.error === cause)) throw cause;
   const outcomes = new Map(groups.map((group) => [group.name, group.outcome]));
-  return items.map((item) => resultOf(item, outcomes.get(item.name)));
+  return items.map((item) => resultOf(item, outcomes.get(item.wanted.name)));
 }
 
 function groupByName(items: readonly Item[]): Group[] {
   const groups = new Map<PromptName, Group>();
   for (const item of items) {
-    const group = groups.get(item.name) ?? { name: item.name, items: [], look: false, unknowns: 0, settled: false };
+    const group = groups.get(item.wanted.name) ?? {
+      name: item.wanted.name,
+      items: [],
+      look: false,
+      unknowns: 0,
+      settled: false,
+    };
     const isTwin = group.items.some((i) => i.version !== undefined && i.version === item.version);
     group.items.push(item);
-    if (item.bump !== undefined || item.needsHead || isTwin) group.look = true;
-    groups.set(item.name, group);
+    if (item.wanted.bump !== undefined || item.wanted.needsHead || isTwin) group.look = true;
+    groups.set(item.wanted.name, group);
   }
   return [...groups.values()];
 }
@@ -160,7 +166,7 @@ async function planOrFail(
 ): Promise<Change | undefined> {
   const { unknown } = group;
   try {
-    if (unknown !== undefined && group.items.some((i) => i.labels.length > 0 || i.unpin)) {
+    if (unknown !== undefined && group.items.some((i) => i.wanted.labels.length > 0 || i.wanted.unpin)) {
       // What this call did to the head must not be done again: somebody may have changed it on purpose since then.
       const done = await wasCommitted(context, group.name, act.commit, op, unknown);
       if (done) for (const item of group.items) item.pointed = true;
@@ -232,10 +238,10 @@ function doubt(group: Group, sent: readonly Item[], error: RegistryError): void 
 function takeStored(item: Item, stored: StoredDocument | undefined): void {
   if (stored === undefined) return;
   const { name, version, text } = stored;
-  if (name !== item.name || version !== item.version) {
+  if (name !== item.wanted.name || version !== item.version) {
     throw new RegistryError(
       "INTERNAL",
-      `the storage stored ${name}@${version} in place of ${item.name}@${item.version}`,
+      `the storage stored ${name}@${version} in place of ${item.wanted.name}@${item.version}`,
     );
   }
   item.document = { name, version, text, digest: openStored(text, stored).digest };
