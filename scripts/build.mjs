@@ -3,6 +3,7 @@
 import { spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
 import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { createRequire } from "node:module";
 import { basename, join, relative, sep } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
 
@@ -163,8 +164,10 @@ function externals({ onResolve, onLoad }) {
   });
   onResolve({ filter: /^\.\//, namespace: "lazy" }, ({ path }) => ({ path, external: true }));
   onLoad({ filter: /.*/, namespace: "lazy" }, ({ path, pluginData: { resolveDir } }) => {
-    const load = `require("./${path}.cjs").default`;
-    return { contents: `module.exports = new Proxy({}, { get: (_, key) => ${load}[key] });`, resolveDir };
+    // By name: what imports names from a CommonJS module copies the properties that are there when it is loaded.
+    const names = JSON.stringify(Object.keys(createRequire(import.meta.url)(path)));
+    const getters = `${names}.map((name) => [name, { enumerable: true, get: () => require("./${path}.cjs").default[name] }])`;
+    return { contents: `module.exports = Object.defineProperties({}, Object.fromEntries(${getters}));`, resolveDir };
   });
 }
 

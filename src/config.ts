@@ -1,5 +1,6 @@
 import { readFileSync } from "node:fs";
 import { resolve } from "node:path";
+import { load } from "js-yaml";
 import type { CheckedConfig, ConfigProblems, RegistryConfig } from "./config-schema.ts";
 import type { StorageConfig } from "./config-storages.ts";
 import type { StorageDriver } from "./driver.ts";
@@ -169,7 +170,7 @@ async function parseFile(path: string, required: boolean): Promise<Record<string
   }
   let value: unknown;
   try {
-    value = path.endsWith(".json") ? JSON.parse(text) : (await import("js-yaml")).load(text);
+    value = path.endsWith(".json") ? JSON.parse(text) : load(text);
   } catch (error) {
     const at = placeOf(error, text);
     const where = at === undefined ? "" : `: see line ${at.line}, column ${at.column}`;

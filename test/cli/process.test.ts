@@ -78,6 +78,30 @@ test("push and get, from one process to the next", () => {
   expect(run(["list"], { env: { PROMPT_REGISTRY_STORAGE: "file:./elsewhere" } })).toMatchObject({ code: 0, out: "" });
 });
 
+test("front matter that only a YAML parser understands, from and to every format, and a configuration in YAML", () => {
+  const text =
+    '---\ndescription: |\n  two\n  lines # no comment\nmessages:\n  - role: user\n    content: "hi"\n# why\n---\nHello.\n';
+  writeFileSync(join(folder, "prompt-registry.config.yaml"), "storage: file:./here\ncache:\n  ttl: 1000 # ms\n");
+  expect(run(["push", "a", "-"], { input: text })).toEqual({ code: 0, out: "a@1.0.0 created\n", err: "" });
+  expect(existsSync(join(folder, "here"))).toBe(true);
+  expect(JSON.parse(run(["get", "a", "--json"]).out)).toMatchObject({
+    body: "Hello.\n",
+    metadata: { description: "two\nlines # no comment\n", messages: [{ role: "user", content: "hi" }] },
+  });
+  expect(run(["push", "a", "-", "--bump", "minor"], { input: text.replace("two", "three") }).code).toBe(0);
+  expect(run(["diff", "a@1.0.0", "a@1.1.0"]).out).toContain("+  three\n");
+  expect(run(["verify"])).toMatchObject({ code: 0 });
+  const twice = run(["push", "b", "-"], { input: "---\na: 1\na: 2\n---\n" });
+  expect(twice).toMatchObject({ code: 2, out: "" });
+  expect(twice.err).toContain("line 3, column 1: duplicated mapping key");
+  for (const format of ["dotprompt", "prompty", "github", "langfuse", "mlflow", "openai"]) {
+    expect(run(["export", format, "--format", format])).toMatchObject({ code: 0 });
+    const imported = run(["import", format, "--format", format, "--storage", `file:./from-${format}`]);
+    expect(imported).toMatchObject({ code: 0, out: expect.stringContaining("created") });
+  }
+  for (const range of ["^1", "~1.0", "1.x"]) expect(run(["get", `a@${range}`])).toMatchObject({ code: 0 });
+});
+
 test("get of a local prompt loads one file, no package, and of Node neither the network nor promises of files", () => {
   run(["push", "triage", "-"], { input: "Sort this: {{ticket}}" });
   const probe = join(folder, "probe.cjs");
