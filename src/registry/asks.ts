@@ -1,7 +1,18 @@
-import type { DriverSelector, HeadState, Operation, Provenance, ReadAnswer, ReadAsk, VersionEntry } from "../driver.ts";
+import type {
+  DriverSelector,
+  HeadState,
+  HistoryEntry,
+  Operation,
+  Page,
+  Provenance,
+  ReadAnswer,
+  ReadAsk,
+  VersionEntry,
+} from "../driver.ts";
 import { RegistryError } from "../errors.ts";
 import type { PromptName } from "../names.ts";
 import type { Context } from "./context.ts";
+import { Listing } from "./pages.ts";
 
 /** For reads: a remembered answer is as good. */
 export function operation(options: { readonly signal?: AbortSignal | undefined }): Operation {
@@ -76,6 +87,13 @@ export async function versionPages(
     cursor = page.cursor;
   } while (cursor !== undefined);
   return { entries, provenance };
+}
+
+/** The history of a prompt, newest first. */
+export function historyPages({ driver }: Context, name: PromptName, op: Operation): AsyncIterable<Page<HistoryEntry>> {
+  return new Listing((cursor) =>
+    driver.history(name, { limit: 100, ...(cursor === undefined ? {} : { cursor }) }, op),
+  ).pages();
 }
 
 /** The one that says the less about now; `undefined` is the store's own word. */

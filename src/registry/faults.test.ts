@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { askVersion, driver, lost, publish, registry, use, withCommit } from "../../test/support/registry-lab.ts";
+import { askVersion, driver, lost, publish, registry, time, use, withCommit } from "../../test/support/registry-lab.ts";
 import type { StorageDriver } from "../driver.ts";
 import { PromptRegistry } from "../registry.ts";
 
@@ -54,6 +54,21 @@ describe("unknown outcomes", () => {
     const stored = await dropping.storePrompt({ name: "p", version: "2.0.0", text: "x", labels: ["production"] });
     expect(stored).toMatchObject({ status: "created" });
     expect((await registry.getPrompt("p@production")).version).toBe("1.0.0");
+  });
+
+  it("are found behind any number of changes that others made since, whatever their clocks say", async () => {
+    await publish("1.0.0", "1.5.0");
+    const others = new PromptRegistry(driver, { now: () => new Date(time + 600_000) });
+    let calls = 0;
+    const dropping = withCommit(async (next, c) => {
+      const outcomes = await next(c);
+      if (calls++ > 0) return outcomes;
+      for (let i = 0; i < 150; i++) await others.storePrompt({ name: "p", version: `0.0.${i}`, text: "x" });
+      await others.setLabel("p", "eu", "1.5.0");
+      throw lost();
+    });
+    expect(await dropping.setLabel("p", "eu", "1.0.0")).toMatchObject({ status: "changed" });
+    expect((await registry.getPrompt("p@eu")).version).toBe("1.5.0");
   });
 
   it("do not delete again what somebody restored since then", async () => {

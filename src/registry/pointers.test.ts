@@ -29,6 +29,30 @@ describe("pointers", () => {
     expect((await registry.getPrompt("p")).version).toBe("1.2.0");
   });
 
+  it("a version that was yanked before it was removed comes back yanked", async () => {
+    const copyOf = async (version: string) => {
+      const [answer] = await driver.read([askVersion(version)]);
+      return answer?.status === "found" ? answer.document.text : "";
+    };
+    const [bad, good] = [await copyOf("1.2.0"), await copyOf("1.1.0")];
+    await registry.yank("p", "1.1.0");
+    await registry.unyank("p", "1.1.0");
+    await registry.yank("p", "1.2.0", { message: "leaks data" });
+    for (let i = 0; i < 2; i++) {
+      for (const version of ["1.2.0", "1.1.0"]) await registry.deleteVersion("p", version);
+      await registry.restoreVersion({ name: "p", version: "1.2.0", text: bad });
+      await registry.restoreVersion({ name: "p", version: "1.1.0", text: good });
+      expect((await registry.getPrompt("p")).version).toBe("1.1.0");
+      expect((await registry.getPrompt("p@^1")).version).toBe("1.1.0");
+      const prompt = await registry.getPrompt("p@1.2.0", { status: true });
+      expect(prompt.yanked).toMatchObject({ reason: "leaks data" });
+      expect(prompt.yanked).not.toHaveProperty("removed");
+    }
+    expect(await registry.resolveAt("p", "latest", new Date(Date.now() + 1e12))).toBe("1.1.0");
+    await registry.unyank("p", "1.2.0");
+    expect((await registry.getPrompt("p")).version).toBe("1.2.0");
+  });
+
   it("rolls back once when the reply is lost", async () => {
     const dropping = withCommit(async (next, c) => {
       await next(c);

@@ -1,6 +1,8 @@
 import { beforeEach, describe, expect, it } from "vitest";
-import { publish, registry } from "../../test/support/registry-lab.ts";
+import { driver, publish, registry } from "../../test/support/registry-lab.ts";
+import type { StorageDriver } from "../driver.ts";
 import type { RegistryError } from "../errors.ts";
+import { PromptRegistry } from "../registry.ts";
 
 describe("getPrompt", () => {
   beforeEach(() => publish("1.0.0", "1.1.0", "2.0.0-rc.1", "1.2.0"));
@@ -22,6 +24,21 @@ describe("getPrompt", () => {
       stale: false,
       age: 0,
     });
+  });
+
+  it("takes the next version of a range when the one it found is removed in between", async () => {
+    let isFirst = true;
+    const racing: StorageDriver = Object.assign(Object.create(driver), {
+      peek: () => undefined,
+      listVersions: async (...args: Parameters<StorageDriver["listVersions"]>) => {
+        const page = await driver.listVersions(...args);
+        if (isFirst) await registry.deleteVersion("p", "1.2.0");
+        isFirst = false;
+        return page;
+      },
+    });
+    const [first, second] = await new PromptRegistry(racing).getPrompts(["p@^1", "p@1.0.0"]);
+    expect([first?.version, second?.version]).toEqual(["1.1.0", "1.0.0"]);
   });
 
   it("takes the parts as an object, at most one of them", async () => {

@@ -153,7 +153,12 @@ export class Reader {
     return prompt as Prompt;
   }
 
-  async getMany(refs: readonly PromptRef[], options: GetOptions, op = operation(options)): Promise<Prompt[]> {
+  async getMany(
+    refs: readonly PromptRef[],
+    options: GetOptions,
+    op = operation(options),
+    isAgain = false,
+  ): Promise<Prompt[]> {
     const exact = await Promise.all(refs.map((ref) => this.#exact(ref, op)));
     const asks: ReadAsk[] = exact.map(({ ask }) => ask);
     const wantsHead = exact.map(
@@ -164,7 +169,12 @@ export class Reader {
       .map(({ ask }) => ({ name: ask.name, selector: { kind: "head" as const } }));
     const answers = await readAll(this.#context, [...asks, ...headAsks], op);
     let nextHead = asks.length;
+    const lost = isAgain ? [] : refs.filter((ref, i) => isRange(ref) && answers[i]?.status !== "found");
+    // Removed between the two steps, or since the list was remembered: another version may be in the range.
+    const again = lost.length === 0 ? [] : await this.getMany(lost, options, { ...op, fresh: true }, true);
     return refs.map((ref, i) => {
+      const found = again[lost.indexOf(ref)];
+      if (found !== undefined) return found;
       const answer = answers[i] as ReadAnswer;
       let status: Status | undefined = exact[i];
       if (wantsHead[i]) {
@@ -199,6 +209,10 @@ export class Reader {
       provenance,
     });
   }
+}
+
+function isRange({ selector }: PromptRef): boolean {
+  return selector.kind === "range";
 }
 
 /** What was found out beside a document. */

@@ -1,10 +1,10 @@
 import { type OpenedDocument, openStored, parseDigest, type SealedDocument, sealTombstone } from "../document.ts";
-import type { Change, Operation, ReadAnswer } from "../driver.ts";
+import type { Change, Operation, ReadAnswer, Yank } from "../driver.ts";
 import { isRegistryError, RegistryError, show } from "../errors.ts";
 import { type PromptName, parseName } from "../names.ts";
-import { type Act, planRemove, planRestore } from "../rules/plan.ts";
+import { type Act, planRemove, planRestore, yankedBefore } from "../rules/plan.ts";
 import { parseVersion, type Version } from "../semver.ts";
-import { allVersions, freshOperation, readAll, readHead, readOne } from "./asks.ts";
+import { allVersions, freshOperation, historyPages, readAll, readHead, readOne } from "./asks.ts";
 import { actOf, type ChangeOptions, type Context } from "./context.ts";
 import { notFound } from "./missing.ts";
 import type { PointerResult } from "./pointers.ts";
@@ -47,7 +47,7 @@ async function remove(
       // Somebody may have restored one since: only what the head still calls removed is to be finished.
       const left = [...removed].filter((v) => state.head.yanked[v]?.removed === true);
       const missing = await tombstonesFor(context, act, name, left, op, false);
-      return missing.length === 0 ? undefined : { name, remove: missing };
+      return missing.length === 0 ? undefined : { name, guard: state.revision, remove: missing };
     }
     const live = version === undefined ? (await allVersions(context, name, op)).map((e) => e.version) : [version];
     const tombstones = await tombstonesFor(context, act, name, live, op, version !== undefined);
@@ -55,7 +55,8 @@ async function remove(
     for (const one of versions) removed.add(one);
     const plan = planRemove(name, state.head, versions, act, { wholePrompt: version === undefined });
     if (plan === undefined && tombstones.length === 0) return undefined;
-    const base: Change = plan === undefined ? { name } : headChange(name, state, plan);
+    // Held to the head that was looked at: a version that somebody has restored since is not buried again.
+    const base: Change = plan === undefined ? { name, guard: state.revision } : headChange(name, state, plan);
     return { ...base, remove: tombstones };
   });
   return done === "unchanged"
@@ -146,12 +147,28 @@ export async function restoreVersion(
         );
       }
     }
-    const plan = state === undefined ? undefined : planRestore(state.head, version, act);
+    const plan =
+      state?.head.yanked[version]?.removed === true
+        ? planRestore(state.head, version, act, await lastYank(context, name, version, op))
+        : undefined;
     const restore = answer.status === "removed" ? { restore: [document] } : {};
     if (plan === undefined && answer.status === "found") return undefined;
     return { ...(plan === undefined ? { name } : headChange(name, state, plan)), ...restore };
   });
   return { name, version, status };
+}
+
+async function lastYank(
+  context: Context,
+  name: PromptName,
+  version: Version,
+  op: Operation,
+): Promise<Yank | undefined> {
+  for await (const { items } of historyPages(context, name, op)) {
+    const found = yankedBefore(version, items);
+    if (found !== "open") return found;
+  }
+  return undefined;
 }
 
 function requireSame(name: PromptName, version: Version, stored: string, document: SealedDocument): void {

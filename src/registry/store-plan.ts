@@ -113,6 +113,7 @@ export function planGroup(context: Context, act: Act, group: Group, state: Group
       if (item.pointed || (labels.length === 0 && !unpin)) continue;
       const plan = planLabels(head, version, labels, labelAct(item, act), { unpin });
       if (plan !== undefined) {
+        if (item.there !== undefined && state?.head?.latest !== version) checkLatest(item, state?.head?.latest);
         next = plan.next;
         entries.push(...plan.entries);
         head = { ...plan.next, generation: head.generation };
@@ -234,7 +235,7 @@ function taken(name: PromptName, version: Version, why: string): RegistryError {
 
 function checkLatest(item: Item, latest: Version | undefined): void {
   const now = latest ?? null;
-  if (now === item.wanted.expect) return;
+  if (item.wanted.expect === undefined || now === item.wanted.expect) return;
   throw new RegistryError(
     "CONFLICT",
     `${item.wanted.name}: latest is ${now ?? "not there"}, not ${item.wanted.expect ?? "absent"} as expected; look at what changed and repeat`,

@@ -48,6 +48,28 @@ describe("storePrompt", () => {
     });
   });
 
+  it("done again, moves no label back that others have moved on from what was expected", async () => {
+    const first = { name: "p", version: "1.0.0", text: "one", labels: ["production"], expect: null };
+    const second = { name: "p", version: "2.0.0", text: "two", labels: ["production"], expect: "1.0.0" };
+    await registry.storePrompt(first);
+    // One's own earlier try is no reason to refuse, nor is there anything to refuse where nothing would move.
+    expect(await registry.storePrompt(first)).toMatchObject({ status: "unchanged" });
+    expect(await registry.storePrompt({ ...first, labels: ["production", "eu"] })).toMatchObject({
+      status: "unchanged",
+    });
+    await registry.storePrompt(second);
+    await expect(registry.storePrompt(first)).rejects.toMatchObject({
+      code: "CONFLICT",
+      context: { version: "2.0.0" },
+    });
+    expect((await registry.getPrompt("p@production")).version).toBe("2.0.0");
+    expect(await registry.storePrompt({ name: "p", version: "1.0.0", text: "one", expect: null })).toMatchObject({
+      status: "unchanged",
+    });
+    expect(await registry.storePrompt({ ...first, expect: "2.0.0" })).toMatchObject({ status: "unchanged" });
+    expect((await registry.getPrompt("p@production")).version).toBe("1.0.0");
+  });
+
   it("puts labels on with the version, and on an existing one too", async () => {
     await publish("1.0.0");
     const request = { name: "p", version: "1.1.0", text: "new", labels: ["production", "eu", "eu"] };

@@ -168,7 +168,7 @@ async function planOrFail(
   try {
     if (unknown !== undefined && group.items.some((i) => i.wanted.labels.length > 0 || i.wanted.unpin)) {
       // What this call did to the head must not be done again: somebody may have changed it on purpose since then.
-      const done = await wasCommitted(context, group.name, act.commit, op, unknown);
+      const done = await wasCommitted(context, group.name, act, op, unknown);
       if (done) for (const item of group.items) item.pointed = true;
     }
     const change = planGroup(context, act, group, state);

@@ -2,6 +2,7 @@ import type { Change, Commit, HeadState, HistoryEntry, Operation, Outcome } from
 import { isRegistryError, RegistryError, throwIfAborted } from "../errors.ts";
 import type { PromptName } from "../names.ts";
 import type { Act, HeadPlan } from "../rules/plan.ts";
+import { historyPages } from "./asks.ts";
 import type { Context } from "./context.ts";
 
 export const MAX_ROUNDS = 100;
@@ -92,7 +93,7 @@ export async function commitHead(
         if (!isRegistryError(error) || error.outcome !== "unknown") throw error;
         unknown = error;
         unknowns++;
-        committed ||= await wasCommitted(context, name, act.commit, op, error);
+        committed ||= await wasCommitted(context, name, act, op, error);
         // The history proves the head, not the tombstones and documents that come after it: the next plan sees to those.
         if (committed && change.remove === undefined && change.restore === undefined) return "changed";
         await backOff(unknowns);
@@ -112,17 +113,21 @@ export async function commitHead(
   }
 }
 
-/** Looks for a commit id among the newest entries; gives the unknown error back when the store can't be read. */
+/** Looks for a commit id among the entries since then; gives the unknown error back when the store can't be read. */
 export async function wasCommitted(
   context: Context,
   name: PromptName,
-  commit: string,
+  { commit, at }: Act,
   op: Operation,
   unknown: RegistryError,
 ): Promise<boolean> {
   try {
-    const page = await context.driver.history(name, { limit: 100 }, op);
-    return page.items.some((entry: HistoryEntry) => entry.commit === commit);
+    for await (const { items } of historyPages(context, name, op)) {
+      if (items.some((entry: HistoryEntry) => entry.commit === commit)) return true;
+      // Newest first, and an entry is never older than the act that it came with.
+      if ((items.at(-1)?.at ?? at) < at) return false;
+    }
+    return false;
   } catch {
     throw unknown;
   }

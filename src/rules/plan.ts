@@ -232,11 +232,32 @@ export function planRemove(
   return entries.length === 0 ? undefined : { next: { ...next, updatedAt: at }, entries };
 }
 
-export function planRestore(head: Head, version: Version, act: Act): HeadPlan | undefined {
+/** @param yanked what the version was yanked for before it was removed: to bring it back is not to trust it again */
+export function planRestore(head: Head, version: Version, act: Act, yanked?: Yank): HeadPlan | undefined {
   if (head.yanked[version]?.removed !== true) return undefined;
   const at = notBefore(head, act.at);
+  const entries = [entry(act, at, { action: "restore", to: version })];
+  const others = without(head.yanked, version);
+  if (yanked !== undefined)
+    entries.push(entry({ ...act, message: yanked.reason }, at, { action: "yank", to: version }));
   return {
-    next: { ...draft(head), yanked: without(head.yanked, version), updatedAt: at },
-    entries: [entry(act, at, { action: "restore", to: version })],
+    next: { ...draft(head), yanked: yanked === undefined ? others : { ...others, [version]: yanked }, updatedAt: at },
+    entries,
   };
+}
+
+/**
+ * What a version that was removed had been yanked for.
+ *
+ * @param entries of its prompt, newest first; `"open"` where these do not go back far enough to tell
+ */
+export function yankedBefore(version: Version, entries: readonly HistoryEntry[]): Yank | undefined | "open" {
+  for (const { action, to, at, by, message } of entries) {
+    if (to !== version) continue;
+    if (action === "yank")
+      return { at, ...(by === undefined ? {} : { by }), ...(message === undefined ? {} : { reason: message }) };
+    // A restore that left it yanked would have been followed by that.
+    if (action === "unyank" || action === "restore" || action === "publish") return undefined;
+  }
+  return "open";
 }
