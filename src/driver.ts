@@ -17,8 +17,8 @@ import type { Label, PromptName } from "./names.ts";
 import type { Version } from "./semver.ts";
 
 /**
- * An opaque token that changes whenever what it stands for changes, and never comes back (no ABA). It may change more often
- * than that.
+ * An opaque token that changes whenever what it stands for changes, and never comes back (no ABA), also not when the store is
+ * replaced by a copy of yesterday: a count alone would. It may change more often than that.
  */
 export type Revision = string;
 /** Opaque keyset position; comes from a page and goes back to the same method of the same storage. */

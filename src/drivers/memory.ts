@@ -1,3 +1,4 @@
+import { randomUUID } from "node:crypto";
 import { openStored, type SealedDocument } from "../document.ts";
 import {
   type Capabilities,
@@ -112,6 +113,8 @@ export function memory(): StorageDriver<ReadonlyMap<string, unknown>> {
   const prompts = new Map<PromptName, Prompt>();
   const feed: PromptName[] = [];
   const store = { changes: 0 };
+  /** Keeps the revisions of one memory apart from those of the next one in its place. */
+  const run = randomUUID();
   let names: PromptName[] | undefined;
   let closed = false;
 
@@ -130,7 +133,7 @@ export function memory(): StorageDriver<ReadonlyMap<string, unknown>> {
         if (hit !== undefined) return hit;
         const slot = prompt.slots.get(selector.version);
         if (slot === undefined) return ABSENT;
-        const fresh = slotAnswer(slot, slot.tombstone ? `removed/${prompt.changes}` : "stored", answers.lease);
+        const fresh = slotAnswer(slot, slot.tombstone ? revisionOf(prompt) : `${run}/stored`, answers.lease);
         answers.versions.set(selector.version, fresh);
         return fresh;
       }
@@ -148,14 +151,18 @@ export function memory(): StorageDriver<ReadonlyMap<string, unknown>> {
         return answers.latest;
       }
       case "head":
-        return { status: "head", head: stateOf(prompt), revision: String(prompt.changes) };
+        return { status: "head", head: stateOf(prompt), revision: revisionOf(prompt) };
     }
+  }
+
+  function revisionOf(prompt: Prompt): string {
+    return `${run}/${prompt.changes}`;
   }
 
   function pointed(prompt: Prompt, version: Version | undefined, head: HeadState): ReadAnswer {
     const slot = version === undefined ? undefined : prompt.slots.get(version);
     if (slot === undefined) return Object.freeze({ status: "absent", head });
-    return slotAnswer(slot, String(prompt.changes), prompt.answers.lease, head);
+    return slotAnswer(slot, revisionOf(prompt), prompt.answers.lease, head);
   }
 
   function put(prompt: Prompt, document: SealedDocument, tombstone: boolean): void {

@@ -54,7 +54,8 @@ function* headAnswer(store: Store, root: string, name: PromptName): Task<ReadAns
     return {
       status: "head",
       head: state.state,
-      revision: `${rest}/${latest ?? ""}/${state.files.size}/${state.hidden.size}`,
+      // With its time: counts come back where the folder is replaced by another one.
+      revision: `${rest}/${head.updatedAt ?? ""}/${latest ?? ""}/${state.files.size}/${state.hidden.size}`,
     };
   });
 }

@@ -85,17 +85,25 @@ export function documentOf(row: Row, name: PromptName): StoredDocument {
 export function slotAnswer(row: Row, name: PromptName, head?: HeadState): ReadAnswer {
   const document = documentOf(row, name);
   const status = Number(row.tombstone) === 1 ? "removed" : "found";
-  if (head === undefined) return Object.freeze({ status, document, revision: `r${row.revision}` });
-  return Object.freeze({
-    status,
-    document,
-    head,
-    revision: `${headRevision(head)}.${document.version}.r${row.revision}`,
-  });
+  const revision = `r${row.revision}.${imprint(document.text)}`;
+  if (head === undefined) return Object.freeze({ status, document, revision });
+  return Object.freeze({ status, document, head, revision: `${headRevision(head)}.${document.version}.${revision}` });
 }
 
+/**
+ * Numbers come back where a database is replaced by another one or by last night's copy; what was stored then has another digest,
+ * and a head another time.
+ */
 export function headRevision({ head, latest }: HeadState): string {
-  return `g${head.generation}.${latest ?? ""}`;
+  return `g${head.generation}.${head.updatedAt ?? ""}.${latest ?? ""}`;
+}
+
+const SEAL = "\nregistry.digest: sha256:";
+
+/** A piece of the digest that the text names as its own. */
+function imprint(text: string): string {
+  const start = text.indexOf(SEAL) + SEAL.length;
+  return start < SEAL.length ? "" : text.slice(start, start + 16);
 }
 
 export function headAnswer(row: Row): ReadAnswer {
