@@ -58,10 +58,14 @@ function compile(out) {
   const args = [tsc, "-p", join(root, "tsconfig.build.json"), "--outDir", out];
   const { status } = spawnSync(process.execPath, args, { stdio: "inherit" });
   if (status !== 0) throw new Error("tsc failed");
-  // tsc rewrites "./x.ts" to "./x.js" in JavaScript but not in declarations, where not every tool understands it.
+  const peers = Object.keys(JSON.parse(readFileSync(join(root, "package.json"), "utf8")).peerDependencies);
+  const peer = new RegExp(`^import .*from "(?:${peers.join("|")})(?:/[^"]*)?";$`, "gm");
   for (const path of filesUnder(out).filter((path) => path.endsWith(".d.ts"))) {
     const text = readFileSync(path, "utf8");
-    writeFileSync(path, text.replace(/(\b(?:from|import)[\s(]*["']\.{1,2}\/[^"']+)\.ts(["'])/g, "$1.js$2"));
+    // tsc rewrites "./x.ts" to "./x.js" in JavaScript but not in declarations, where not every tool understands it.
+    const renamed = text.replace(/(\b(?:from|import)[\s(]*["']\.{1,2}\/[^"']+)\.ts(["'])/g, "$1.js$2");
+    // Who has not installed an optional peer has no types of it, and whose compiler looks into declarations would be stopped.
+    writeFileSync(path, renamed.replace(peer, "// @ts-ignore: an optional peer\n$&"));
   }
 }
 

@@ -1,16 +1,35 @@
 // Packs the package, installs the tarball into an empty project, and uses it there as a stranger would.
 import { spawnSync } from "node:child_process";
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { dirname, join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
 const manifest = JSON.parse(readFileSync(join(root, "package.json"), "utf8"));
-const temp = mkdtempSync(join(tmpdir(), "prompt-registry-smoke-"));
+const temp = mkdtempSync(join(emptyPlace(), "prompt-registry-smoke-"));
 const project = join(temp, "project");
 // The settings npm hands to `npm test` describe this project and would follow us into the empty one.
 const env = Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith("npm_config_local_")));
+
+/** Where no package is found in a folder above: a stranger's project has what it has installed, and nothing of ours. */
+function emptyPlace() {
+  const places = [tmpdir(), "/tmp", "/var/tmp"].filter((place) => existsSync(place));
+  const isEmpty = (place) =>
+    !existsSync(join(place, "node_modules")) && (dirname(place) === place || isEmpty(dirname(place)));
+  const found = places.find((place) => isEmpty(resolve(place)));
+  if (found === undefined) console.log(`note: packages in a folder above ${places[0]} are found from there, too`);
+  return found ?? places[0];
+}
 
 function run(what, command, args, cwd = project) {
   const { status, stdout, stderr, error } = spawnSync(command, args, { cwd, env, encoding: "utf8", timeout: 180_000 });
