@@ -108,7 +108,9 @@ it("a mutation names the author beside the trailers, however long the message is
     labels: ["production"],
   });
   const message = git(at.gitDir, ["log", "-1", "--format=%B", "main"]).toString();
-  expect(message).toMatch(/\n\nPrompt-Registry-Author: ada\nPrompt-Registry-Commit-Id: [\w-]+\n+$/);
+  expect(message).toMatch(
+    /\n\nPrompt-Registry-Author: ada\nPrompt-Registry-Commit-Id: [\w-]+\nPrompt-Registry-Attempt: [\w-]+\n+$/,
+  );
   await registry.close();
 });
 

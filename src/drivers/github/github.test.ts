@@ -122,6 +122,16 @@ describe("commit messages", () => {
     expect(text.author).toBeUndefined();
   });
 
+  it("name only those of which something is done, in their own words alone", () => {
+    const commit = (id: string) => ({ id, at, message: `why ${id}`, changes: [publish] });
+    const refused = { status: "conflict", added: false } as const;
+    const text = describeCommits([
+      { commit: commit("id-1"), outcomes: [refused] },
+      { commit: commit("id-2"), outcomes: [done] },
+    ]);
+    expect(text.body).toBe("why id-2\n\nfirst\n\nPrompt-Registry-Commit-Id: id-2");
+  });
+
   it("can't be made to carry a trailer of somebody else's, nor a name that Git refuses", () => {
     const message = "x\nPrompt-Registry-Commit-Id: forged";
     const text = describeCommits([{ commit: { id: "id-1", at, message, changes: [publish] }, outcomes: [done] }]);

@@ -1,8 +1,9 @@
-import { hash } from "node:crypto";
+import { hash, randomUUID } from "node:crypto";
 import { openStored } from "../../document.ts";
 import type { Change, Commit, Outcome } from "../../driver.ts";
 
 export const TRAILER = "Prompt-Registry-Commit-Id";
+const ATTEMPT = "Prompt-Registry-Attempt";
 const MAX_LINES = 50;
 const MAX_SUBJECT = 100;
 
@@ -17,13 +18,19 @@ export interface CommitText {
   readonly body: string;
   /** The one author of all of it, at the one time; else whoever the token belongs to. */
   readonly author: Author | undefined;
-  /** The line by which a lost reply is recognised. */
-  readonly trailer: string;
 }
 
-/** A commit id is the caller's; what could not stand in a line is hashed. */
+/**
+ * For people. A commit id is the caller's, and several Git commits may have it: a large batch, and what is planned again, are
+ * sent under one. What could not stand in a line is hashed.
+ */
 export function trailerOf(id: string): string {
   return `${TRAILER}: ${/^[\w.:-]{1,100}$/.test(id) ? id : hash("sha256", id)}`;
+}
+
+/** A line that no other commit has, by which the one with it is recognised where its id is not known. */
+export function attemptLine(): string {
+  return `${ATTEMPT}: ${randomUUID()}`;
 }
 
 /** What of several commits is done by one Git commit, in words. */
@@ -46,8 +53,11 @@ export function describe(
   const people = done.flatMap(authorsOf);
   const names = new Set(people.map(({ by }) => by ?? ""));
   const [first] = people;
-  const messages = [...new Set(commits.flatMap(({ commit }) => messagesOf(commit)))];
-  const ids = [...new Set(commits.map(({ commit }) => trailerOf(commit.id)))];
+  // One of which nothing is done has no part in it, neither its words nor its id.
+  const doing = [...new Set(done.map(({ commit }) => commit))];
+  const isDone = new Set(done.map(({ change }) => change));
+  const messages = [...new Set(doing.flatMap((commit) => messagesOf(commit, isDone)))];
+  const ids = [...new Set(doing.map(({ id }) => trailerOf(id)))];
   const listed = lines.length > 1 ? lines.slice(0, MAX_LINES).concat(lines.length > MAX_LINES ? ["…"] : []) : [];
   const several =
     names.size > 1 ? [...names].filter((n) => n !== "").map((n) => `Prompt-Registry-Author: ${oneLine(n)}`) : [];
@@ -64,7 +74,6 @@ export function describe(
     subject: cut(oneLine(subject), MAX_SUBJECT),
     body: parts.filter((part) => part.trim() !== "").join("\n\n"),
     author: names.size === 1 && first?.by !== undefined ? authorOf(first.by, last) : undefined,
-    trailer: ids[0] as string,
   };
 }
 
@@ -113,9 +122,11 @@ function authorsOf({ commit, change }: { readonly commit: Commit; readonly chang
   return people.length === 0 ? [{ by: commit.by, at: commit.at }] : people;
 }
 
-function messagesOf(commit: Commit): string[] {
+function messagesOf(commit: Commit, isDone: ReadonlySet<Change>): string[] {
   const found = commit.message === undefined ? [] : [commit.message];
-  for (const { add = [], head } of commit.changes) {
+  for (const change of commit.changes) {
+    if (!isDone.has(change)) continue;
+    const { add = [], head } = change;
     for (const document of add) {
       try {
         const { message } = openStored(document.text, document);

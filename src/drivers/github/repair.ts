@@ -26,12 +26,10 @@ export async function repair(
     if (work.edits.size === 0) return report;
     const repaired = report.findings.filter((finding) => finding.repaired);
     const lines = repaired.slice(0, 50).map(({ kind, path, name }) => `${path ?? name ?? ""}: ${kind}`);
-    const trailer = trailerOf(`repair-${randomUUID()}`);
     const text = {
       subject: `Repair ${repaired.length} ${repaired.length === 1 ? "finding" : "findings"}`,
-      body: `${lines.join("\n")}\n\n${trailer}`,
+      body: `${lines.join("\n")}\n\n${trailerOf(`repair-${randomUUID()}`)}`,
       author: plan.by === undefined ? undefined : authorOf(plan.by, plan.at),
-      trailer,
     };
     const written = await writer.alone(async () =>
       writeCommit(client, snapshot, await session.branch(), work.edits, text, () => {}),

@@ -15,6 +15,12 @@ export interface SeenCommit {
   readonly message: string;
 }
 
+/**
+ * What one try at a commit has and no other: its id, or, where GitHub makes the commit and tells its id afterwards, a line of
+ * its message.
+ */
+export type Mark = { readonly id: string } | { readonly line: string };
+
 /** From here on the whole tree is cheaper than one folder after the other. */
 const MAX_FOLDERS = 20;
 const MAX_SEEN = 1000;
@@ -216,9 +222,11 @@ export class Session {
     return this.#accept(now.after(commit.id, tree, this.client.settings.root, edits));
   }
 
-  /** Whether a commit with one of these ids, or such a line in its message, is on the branch. */
-  hasLanded(ids: ReadonlySet<string>, trailer: string): boolean {
-    return this.log.some(({ id, message }) => ids.has(id) || message.split("\n").includes(trailer));
+  /** Whether that very commit was seen on the branch. */
+  hasLanded(mark: Mark): boolean {
+    return this.log.some(({ id, message }) =>
+      "id" in mark ? id === mark.id : message.split("\n").includes(mark.line),
+    );
   }
 
   /** The snapshot with all prompts in it. */

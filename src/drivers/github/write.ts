@@ -1,9 +1,10 @@
 import { RegistryError } from "../../errors.ts";
 import { type Client, encodePath, type GraphqlError } from "./client.ts";
 import { broken, messageOf, type Reply, refusal } from "./failure.ts";
-import type { CommitText } from "./message.ts";
+import { attemptLine, type CommitText } from "./message.ts";
 import { isObjectId } from "./objects.ts";
 import type { Edit } from "./plan.ts";
+import type { Mark } from "./session.ts";
 import type { Snapshot } from "./snapshot.ts";
 
 /** More in one tree and GitHub answers with time-outs. */
@@ -21,7 +22,7 @@ export type Written =
   | { readonly status: "moved" };
 
 /** Called right before the one call that can change the branch; what it throws keeps that from being made. */
-export type Sending = (commit: string | undefined) => void;
+export type Sending = (mark: Mark) => void;
 
 /**
  * One commit on top of the snapshot, or none.
@@ -37,8 +38,7 @@ export async function writeCommit(
   sending: Sending,
 ): Promise<Written> {
   if (client.settings.writes === "graphql" && sizeOf(edits.values()) <= MAX_MUTATION_BYTES) {
-    sending(undefined);
-    return await byMutation(client, snapshot, branch, edits, text);
+    return await byMutation(client, snapshot, branch, edits, text, sending);
   }
   return await byObjects(client, snapshot, branch, edits, text, sending);
 }
@@ -79,7 +79,7 @@ async function byObjects(
     ...(committer === undefined ? {} : { committer }),
   });
   const commit = idOf(client, "writing the commit", made);
-  sending(commit);
+  sending({ id: commit });
   const operation = "moving the branch";
   const reply = await client.send({
     method: "PATCH",
@@ -187,6 +187,7 @@ async function byMutation(
   branch: string,
   edits: ReadonlyMap<string, Edit>,
   { subject, body, author }: CommitText,
+  sending: Sending,
 ): Promise<Written> {
   const { owner, repo, location } = client.settings;
   const operation = "committing";
@@ -201,15 +202,17 @@ async function byMutation(
   // Beside the trailers, which are the last paragraph.
   const last = body.lastIndexOf("\n\n");
   const trailers = last < 0 ? 0 : last + 2;
+  const line = attemptLine();
   const input = {
     branch: { repositoryNameWithOwner: `${owner}/${repo}`, branchName: branch },
     expectedHeadOid: snapshot.commit,
     message: {
       headline: subject,
-      body: body.slice(0, trailers) + credit + body.slice(trailers),
+      body: `${body.slice(0, trailers)}${credit}${body.slice(trailers)}\n${line}`,
     },
     fileChanges: { additions, deletions },
   };
+  sending({ line });
   const reply = await client.graphql(MUTATION, { input }, { operation, mutates: true });
   const made = reply.data.createCommitOnBranch as
     | { commit?: { oid?: unknown; tree?: { oid?: unknown } } }

@@ -4,7 +4,7 @@ import { abortError, RegistryError } from "../../errors.ts";
 import { asFailure } from "./failure.ts";
 import { type Plan, planGroup, refused } from "./group.ts";
 import { laneOf } from "./lane.ts";
-import type { Session } from "./session.ts";
+import type { Mark, Session } from "./session.ts";
 import type { States } from "./state.ts";
 import { type Written, writeCommit } from "./write.ts";
 
@@ -32,6 +32,15 @@ interface Waiting {
   aborted: RegistryError | undefined;
   readonly resolve: (outcomes: readonly Outcome[]) => void;
   readonly reject: (error: RegistryError) => void;
+}
+
+/** A try that was sent, and that may be on the branch whatever was answered. */
+interface Sent {
+  readonly mark: Mark;
+  /** What is to be told when it is there: those of another try were planned on something else. */
+  readonly outcomes: Plan["outcomes"];
+  /** As they were before it could be there. */
+  readonly gaps: number;
 }
 
 /** Commits of one handle. Those that come while another is being written wait, and become one Git commit together. */
@@ -146,9 +155,9 @@ export class Writer {
   async #write(group: readonly Waiting[], wrote: () => void): Promise<void> {
     const session = this.#session;
     const began = performance.now();
-    /** Attempts that may have succeeded. */
-    const sent = new Set<string>();
-    let doubt: { readonly plan: Plan; readonly gaps: number } | undefined;
+    const sent: Sent[] = [];
+    /** The first of which nobody could say what became of it. */
+    let doubt: Sent | undefined;
     let doubts = 0;
     const stop = () => {
       if (doubt === undefined && group.every(({ aborted }) => aborted !== undefined)) throw new Abandoned();
@@ -158,8 +167,9 @@ export class Writer {
       try {
         stop();
         const snapshot = await session.current();
-        if (doubt !== undefined && session.hasLanded(sent, doubt.plan.text.trailer)) {
-          settle(group, doubt.plan.outcomes);
+        const landed = sent.find(({ mark }) => session.hasLanded(mark));
+        if (landed !== undefined) {
+          settle(group, landed.outcomes);
           return;
         }
         // More commits came than were told, and ours may be one of those.
@@ -176,27 +186,27 @@ export class Writer {
         return;
       }
       let written: Written;
-      let isSent = false;
+      const before = sent.length;
       try {
         const branch = await session.branch();
-        written = await writeCommit(session.client, work.snapshot, branch, work.edits, text, (id) => {
+        written = await writeCommit(session.client, work.snapshot, branch, work.edits, text, (mark) => {
           stop();
-          isSent = true;
-          if (id !== undefined) sent.add(id);
+          sent.push({ mark, outcomes, gaps: session.gaps });
         });
         wrote();
       } catch (thrown) {
         if (thrown instanceof Abandoned) throw thrown;
         wrote();
         const failure = asFailure(thrown, "commit", session.client.settings.location);
+        const last = sent[before];
         // What nobody foresaw says nothing about what became of the call.
-        const error = isSent && !(thrown instanceof RegistryError) ? unknown(failure) : failure;
-        if (error.outcome !== "unknown" || ++doubts >= MAX_DOUBTS) {
+        const error = last !== undefined && !(thrown instanceof RegistryError) ? unknown(failure) : failure;
+        if (last === undefined || error.outcome !== "unknown" || ++doubts >= MAX_DOUBTS) {
           if (doubt === undefined && error.code === "FORBIDDEN" && this.#separate(group)) return;
           await this.#refuse(plan, group, doubt === undefined ? error : unknown(error));
           return;
         }
-        doubt = { plan, gaps: session.gaps };
+        doubt ??= last;
         await this.#pause(attempt);
         continue;
       }
