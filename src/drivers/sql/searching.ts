@@ -6,17 +6,24 @@ import type { Statements } from "./statements.ts";
 import { type Args, all, type Task } from "./task.ts";
 import { folded, wantedTrigrams } from "./trigrams.ts";
 
-/** One page of a search. The index only narrows it down: every text is looked at, so a page may be short. */
+/**
+ * One page of a search. The index only narrows it down: every text is looked at, so a page may be short.
+ *
+ * @param isIndexed whether the index has followed what was changed; else every text is looked at
+ */
 export function* searchPrompts(
   statements: Statements,
   query: ListQuery & { readonly text: string },
   toMatch: (trigrams: readonly string[]) => string,
   pending: Args,
+  isIndexed = true,
 ): Task<Page<PromptEntry>> {
+  // No text holds it, and no database can even be asked.
+  if (query.text.includes("\0")) return { items: [] };
   const wanted = folded(query.text);
   const trigrams = wantedTrigrams(wanted);
   const { any, matched } = statements.found;
-  const rows = yield* all(trigrams.length === 0 ? any : matched, {
+  const rows = yield* all(isIndexed && trigrams.length > 0 ? matched : any, {
     ...nameBounds(query),
     limit: query.limit + 1,
     removed: query.includeRemoved === true ? 1 : 0,

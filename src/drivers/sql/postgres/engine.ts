@@ -16,7 +16,7 @@ import { isLost, isRetryable, postgresFailure } from "./failure.ts";
 
 const MAX_TRIES = 12;
 // What others have set as their default must not change what is promised here.
-const BEGIN = "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE";
+export const BEGIN = "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE";
 
 /** How far a transaction has come, for the one who has to say what an error means. */
 interface Progress {

@@ -1,4 +1,4 @@
-import type { Client, Pool } from "pg";
+import type { Client, Pool, PoolClient } from "pg";
 import type { Capabilities, Commit, Operation, Outcome, ReadAnswer, ReadAsk, StorageDriver } from "../../../driver.ts";
 import { RegistryError, throwIfAborted } from "../../../errors.ts";
 import { versionSortKey } from "../../../semver.ts";
@@ -16,7 +16,7 @@ import { all, type Statement, type Task } from "../task.ts";
 import { toTsquery } from "../trigrams.ts";
 import { checkPostgres } from "./check.ts";
 import { PostgresEngine } from "./engine.ts";
-import { postgresFailure } from "./failure.ts";
+import { postgresFailure, sqlState } from "./failure.ts";
 import { createFeed } from "./feed.ts";
 import { type ListenHandler, listen, payloads } from "./listen.ts";
 import { adoptFeed, migratePostgres, probe, type Server } from "./migrate.ts";
@@ -38,6 +38,17 @@ export interface PostgresNative {
 }
 
 const MAX_BATCH = 1000;
+const INSUFFICIENT_PRIVILEGE = "42501";
+
+export const CAPABILITIES: Capabilities = Object.freeze({
+  write: true,
+  atomicity: "batch",
+  listing: "indexed",
+  search: true,
+  maxDocumentBytes: MAX_DOCUMENT_BYTES,
+  maxBatch: MAX_BATCH,
+  consistency: "linearizable",
+});
 
 async function loadPg(): Promise<typeof import("pg")> {
   try {
@@ -85,15 +96,6 @@ export async function postgres(options: PostgresOptions): Promise<StorageDriver<
       if (notify) yield* all(told, { channel, notes: payloads(prompts.map((p) => p.name)) });
     },
   };
-  const capabilities: Capabilities = Object.freeze({
-    write: !server.readOnly,
-    atomicity: "batch",
-    listing: "indexed",
-    search: true,
-    maxDocumentBytes: MAX_DOCUMENT_BYTES,
-    maxBatch: MAX_BATCH,
-    consistency: "linearizable",
-  });
   const stops = new Set<() => Promise<void>>();
   const running = new Set<Promise<unknown>>();
   let closing: Promise<void> | undefined;
@@ -164,7 +166,7 @@ export async function postgres(options: PostgresOptions): Promise<StorageDriver<
   return {
     kind: "postgres",
     location,
-    capabilities,
+    capabilities: server.readOnly ? Object.freeze({ ...CAPABILITIES, write: false }) : CAPABILITIES,
     native: Object.freeze({
       pool,
       async listen(handler: ListenHandler) {
@@ -204,11 +206,10 @@ export async function postgres(options: PostgresOptions): Promise<StorageDriver<
         return namesPage(query, await tracked(op, "listPrompts", () => engine.ask(statement, args, "listPrompts")));
       }
       enter(op, "listPrompts");
-      // No text holds it, and PostgreSQL can't even be asked.
-      if (text.includes("\0")) return { items: [] };
       return await tracked(op, "listPrompts", async () => {
         await follow(op);
-        return await engine.read(() => searchPrompts(statements, { ...query, text }, toTsquery, {}), op, "listPrompts");
+        const search = () => searchPrompts(statements, { ...query, text }, toTsquery, {}, !server.readOnly);
+        return await engine.read(search, op, "listPrompts");
       });
     },
     async listVersions(name, query, op) {
@@ -268,10 +269,14 @@ async function open(engine: PostgresEngine, schema: string, options: PostgresOpt
     let server: Server;
     try {
       server = await probe(client);
+      if (server.clientCheck === "0") await checkClients(client);
     } finally {
       client.release();
     }
     if (options.feed !== undefined) server = { ...server, feed: options.feed };
+    // A call that was given up closes its connection. A server that waits for a lock does not notice, goes on waiting, and has
+    // one connection more for each (https://www.postgresql.org/docs/current/runtime-config-connection.html).
+    if (server.clientCheck === "0") pool.on("connect", checkClients);
     // Asynchronous commits are lost in a crash after they were acknowledged.
     if (server.synchronousCommit === "off")
       pool.on("connect", (fresh) => {
@@ -285,6 +290,10 @@ async function open(engine: PostgresEngine, schema: string, options: PostgresOpt
     try {
       if (server.synchronousCommit === "off") await again.query("SET synchronous_commit = on");
       await adoptFeed(again, schema, server);
+    } catch (error) {
+      if (sqlState(error) !== INSUFFICIENT_PRIVILEGE) throw error;
+      // A role that may only look.
+      server = { ...server, readOnly: true };
     } finally {
       again.release();
     }
@@ -293,4 +302,9 @@ async function open(engine: PostgresEngine, schema: string, options: PostgresOpt
     await pool.end();
     throw postgresFailure(error, `${location} can't be opened`, location);
   }
+}
+
+/** Where the system can't do it, the statement timeout ends what nobody waits for. */
+async function checkClients(client: Pick<PoolClient, "query">): Promise<void> {
+  await client.query("SET client_connection_check_interval = 500").catch(() => {});
 }

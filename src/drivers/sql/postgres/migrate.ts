@@ -1,6 +1,7 @@
 import type { Pool, PoolClient } from "pg";
 import { RegistryError } from "../../../errors.ts";
 import { MIGRATIONS, POSTGRES_GUARD, POSTGRES_STORAGE, SCHEMA_VERSION } from "../schema.ts";
+import { BEGIN } from "./engine.ts";
 import { sqlState } from "./failure.ts";
 import type { FeedKind } from "./feed.ts";
 
@@ -9,25 +10,42 @@ export interface Server {
   readonly feed: FeedKind;
   readonly readOnly: boolean;
   readonly synchronousCommit: string;
+  /** How often, in milliseconds, the server looks whether its client is still there; `0`: never; `undefined`: it can't. */
+  readonly clientCheck: string | undefined;
   readonly version: string;
 }
 
 // What two processes that make the same thing at the same moment get, in spite of IF NOT EXISTS.
 const RACED: ReadonlySet<string> = new Set(["23505", "42P06", "42P07", "42710", "40001", "40P01", "XX000"]);
 
+interface Settings {
+  readonly version: string;
+  readonly encoding: string;
+  readonly sync: string | null;
+  readonly only: string | null;
+  readonly client_check: string | null;
+}
+
 export async function probe(client: PoolClient): Promise<Server> {
-  const { rows } = await client.query<{ version: string; encoding: string; sync: string; only: string }>(
+  const { rows } = await client.query<Settings>(
     `SELECT version() AS version, current_setting('server_encoding') AS encoding,
-  current_setting('synchronous_commit', true) AS sync, current_setting('transaction_read_only', true) AS only`,
+  current_setting('synchronous_commit', true) AS sync, current_setting('transaction_read_only', true) AS only,
+  current_setting('client_connection_check_interval', true) AS client_check`,
   );
-  const { version, encoding, sync, only } = rows[0] as (typeof rows)[number];
+  const { version, encoding, sync, only, client_check: check } = rows[0] as Settings;
   if (!/^utf-?8$/i.test(encoding)) {
     throw new RegistryError(
       "CONFIG",
       `the database has the encoding ${encoding}, which can't hold every text; use one with UTF8`,
     );
   }
-  return { feed: await probeFeed(client), readOnly: only === "on", synchronousCommit: sync ?? "unknown", version };
+  return {
+    feed: await probeFeed(client),
+    readOnly: only === "on",
+    synchronousCommit: sync ?? "unknown",
+    clientCheck: check ?? undefined,
+    version,
+  };
 }
 
 async function probeFeed(client: PoolClient): Promise<FeedKind> {
@@ -109,7 +127,8 @@ async function createLockRow(client: PoolClient, schema: string): Promise<void> 
 }
 
 async function migrate(client: PoolClient, schema: string): Promise<void> {
-  await client.query("BEGIN");
+  // With a snapshot of before it has the lock it would not see what the one before it has made.
+  await client.query(BEGIN);
   try {
     const lock = `SELECT version FROM ${schema}.prompt_registry_schema WHERE version = 0 FOR UPDATE`;
     if ((await client.query(lock)).rowCount !== 1)

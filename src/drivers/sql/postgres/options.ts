@@ -50,6 +50,10 @@ export interface Resolved {
   readonly rawSchema: string;
 }
 
+const MAX_TIMER = 2 ** 31 - 1;
+/** Milliseconds after which a server that should have ended a statement itself is taken for dead. */
+const GRACE = 5_000;
+
 export function resolveOptions(options: PostgresOptions): Resolved {
   const bad = (field: string, problem: string) =>
     new RegistryError("CONFIG", `postgres: ${field} ${problem}`, { field });
@@ -65,6 +69,8 @@ export function resolveOptions(options: PostgresOptions): Resolved {
     ["pool.connectTimeout", options.pool?.connectTimeout ?? url.connectTimeout],
   ] as const) {
     if (value !== undefined && (!Number.isInteger(value) || value < 0)) throw bad(field, "must be a whole number");
+    // The server knows larger ones, and a timer of Node does not.
+    if (value !== undefined && value > MAX_TIMER - GRACE) throw bad(field, `must be at most ${MAX_TIMER - GRACE}`);
   }
   const statementTimeout = options.statementTimeout ?? url.statementTimeout ?? 30_000;
   const given = <K extends keyof PoolConfig>(key: K, value: PoolConfig[K] | undefined) =>
@@ -91,7 +97,7 @@ export function resolveOptions(options: PostgresOptions): Resolved {
     ...(statementTimeout === 0
       ? {}
       : // The second is for a server that does not answer at all.
-        { statement_timeout: statementTimeout, query_timeout: statementTimeout + 5_000 }),
+        { statement_timeout: statementTimeout, query_timeout: statementTimeout + GRACE }),
   };
   const location = locationOf({
     host: host ?? (process.env.PGHOST || "localhost"),

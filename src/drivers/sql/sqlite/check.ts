@@ -10,13 +10,8 @@ import { sqliteFailure } from "./failure.ts";
 const MAX_CHECKED_BYTES = 256 * 2 ** 20;
 const SYNCHRONOUS = ["OFF", "NORMAL", "FULL", "EXTRA"];
 
-/** @param path of the file; `undefined` for one in memory */
-export async function checkSqlite(
-  engine: SqliteEngine,
-  path: string | undefined,
-  write: boolean,
-): Promise<HealthCheck[]> {
-  const { connection, location } = engine;
+export async function checkSqlite(engine: SqliteEngine, write: boolean): Promise<HealthCheck[]> {
+  const { connection, file, location } = engine;
   const checks: HealthCheck[] = [];
   const pragma = (name: string) => Object.values(connection.prepare(`PRAGMA ${name}`).get([]) as object)[0] as unknown;
   const add = async (name: string, look: () => Pick<HealthCheck, "ok" | "detail">) => {
@@ -30,6 +25,15 @@ export async function checkSqlite(
     const { version } = connection.prepare("SELECT sqlite_version() AS version").get([]) as { version: string };
     return { ok: true, detail: `SQLite ${version} by ${connection.module}` };
   });
+  if (file !== undefined) {
+    await add("file", () => {
+      file.requireSame();
+      return {
+        ok: true,
+        detail: file.isImmutable ? "read as a file that never changes" : "is the one that was opened",
+      };
+    });
+  }
   await add("schema", () => {
     const sql = "SELECT max(version) AS version FROM prompt_registry_schema";
     const found = Number((connection.prepare(sql).get([]) as { version: number }).version);
@@ -37,7 +41,8 @@ export async function checkSqlite(
   });
   await add("journal", () => {
     const mode = String(pragma("journal_mode"));
-    return { ok: mode === "wal" || location === "sqlite::memory:", detail: `journal mode ${mode}` };
+    const needsNone = file === undefined || file.isImmutable;
+    return { ok: mode === "wal" || needsNone, detail: `journal mode ${mode}` };
   });
   await add("synchronous", () => {
     const level = Number(pragma("synchronous"));
@@ -54,7 +59,7 @@ export async function checkSqlite(
       return { ok: true, detail: "wrote in a transaction and took it back" };
     });
   }
-  if (write && path !== undefined) await add("space", () => spaceCheck(statfsSync(dirname(path))));
+  if (write && file !== undefined) await add("space", () => spaceCheck(statfsSync(dirname(file.path))));
   await add("integrity", () => {
     const bytes = Number(pragma("page_count")) * Number(pragma("page_size"));
     if (bytes > MAX_CHECKED_BYTES) {

@@ -3,6 +3,7 @@ import type { Operation } from "../../../driver.ts";
 import { abortError, RegistryError, throwIfAborted } from "../../../errors.ts";
 import { argsOf, type Decision, type Query, type Row, runSync, type Statement, type Task } from "../task.ts";
 import { isBusy, sqliteFailure } from "./failure.ts";
+import type { DatabaseFile } from "./file.ts";
 import type { Connection, Prepared } from "./open.ts";
 
 const NO_ROWS: readonly Row[] = Object.freeze([]);
@@ -14,15 +15,18 @@ const NO_ROWS: readonly Row[] = Object.freeze([]);
 export class SqliteEngine {
   readonly connection: Connection;
   readonly location: string;
+  /** `undefined`: the database is in memory. */
+  readonly file: DatabaseFile | undefined;
   readonly #busyTimeout: number;
   readonly #prepared = new Map<Statement, Prepared>();
   readonly #begin: Prepared;
   readonly #beginWrite: Prepared;
   readonly #commit: Prepared;
 
-  constructor(connection: Connection, location: string, busyTimeout: number) {
+  constructor(connection: Connection, location: string, busyTimeout: number, file?: DatabaseFile) {
     this.connection = connection;
     this.location = location;
+    this.file = file;
     this.#busyTimeout = busyTimeout;
     this.#begin = connection.prepare("BEGIN");
     this.#beginWrite = connection.prepare("BEGIN IMMEDIATE");
@@ -85,6 +89,7 @@ export class SqliteEngine {
       }
       if (!decision.keep) {
         this.#rollback();
+        this.file?.requireSame();
         return decision.value;
       }
       try {
@@ -94,6 +99,8 @@ export class SqliteEngine {
         // The last page may have reached the file although its sync was not confirmed.
         throw sqliteFailure(error, `${operation} failed`, this.location, isBusy(error) ? undefined : "unknown");
       }
+      // Afterwards: what is in a file that was taken away before is not stored.
+      this.file?.requireSame();
       return decision.value;
     });
   }
@@ -121,11 +128,12 @@ export class SqliteEngine {
     for (let pause = 1; ; pause = Math.min(pause * 2, 20)) {
       throwIfAborted(signal, operation);
       try {
+        if (this.file?.isImmutable === true) this.file.requireUnchanged();
         return run();
       } catch (error) {
         if (!isBusy(error)) throw sqliteFailure(error, `${operation} failed`, this.location);
-        deadline ||= Date.now() + this.#busyTimeout;
-        if (Date.now() >= deadline) throw sqliteFailure(error, `${operation} failed`, this.location);
+        deadline ||= performance.now() + this.#busyTimeout;
+        if (performance.now() >= deadline) throw sqliteFailure(error, `${operation} failed`, this.location);
       }
       try {
         // Drawn by lot: writers that woke together would meet again.

@@ -19,8 +19,9 @@ import { checkSqlite } from "./check.ts";
 import { SqliteEngine } from "./engine.ts";
 import { sqliteFailure } from "./failure.ts";
 import { announce, changes, feedPosition } from "./feed.ts";
+import { DatabaseFile, isReadOnly } from "./file.ts";
 import { migrateSqlite } from "./migrate.ts";
-import { isReadOnly, openConnection, prepareFolder } from "./open.ts";
+import { openConnection, prepareFolder } from "./open.ts";
 import { publishOne } from "./publish.ts";
 import { followFeed, searchPosition } from "./search.ts";
 
@@ -112,6 +113,7 @@ export async function sqlite(options: SqliteOptions): Promise<StorageDriver<Sqli
   }
 
   function answer(ask: ReadAsk): ReadAnswer {
+    if (engine.file?.isImmutable === true) engine.file.requireUnchanged();
     const known = answers.get(ask);
     if (known !== undefined && isCurrent()) return known;
     // Read after `seen`: if somebody has written in between, that is noticed when this is asked for again.
@@ -228,9 +230,7 @@ export async function sqlite(options: SqliteOptions): Promise<StorageDriver<Sqli
     async check(op) {
       throwIfAborted(op?.signal, "check");
       const started = performance.now();
-      const checks = closed
-        ? [{ name: "open", ok: false, detail: "closed" }]
-        : await checkSqlite(engine, memory ? undefined : path, !readOnly);
+      const checks = closed ? [{ name: "open", ok: false, detail: "closed" }] : await checkSqlite(engine, !readOnly);
       const latency = performance.now() - started;
       return { ok: checks.every((one) => one.ok), kind: "sqlite", location, latency, checks };
     },
@@ -252,9 +252,11 @@ async function open(
 ): Promise<SqliteEngine> {
   if (!memory) prepareFolder(path, readOnly);
   try {
-    const connection = openConnection({ path, module: options.module, readOnly });
-    const engine = new SqliteEngine(connection, location, options.busyTimeout ?? 5000);
+    const file = memory ? undefined : new DatabaseFile(path, readOnly);
+    const connection = openConnection({ path: file?.target ?? path, module: options.module, readOnly });
+    const engine = new SqliteEngine(connection, location, options.busyTimeout ?? 5000, file);
     try {
+      file?.opened();
       await engine.patiently(undefined, "open", () => {
         // This process waits by itself, in between: SQLite's own waiting would stop all else.
         connection.exec("PRAGMA busy_timeout = 0");

@@ -1,4 +1,4 @@
-import { accessSync, constants, existsSync, mkdirSync, statfsSync } from "node:fs";
+import { mkdirSync, statfsSync } from "node:fs";
 import { createRequire } from "node:module";
 import { dirname, resolve } from "node:path";
 import { RegistryError } from "../../../errors.ts";
@@ -158,17 +158,5 @@ export function prepareFolder(path: string, readOnly: boolean): void {
       path,
       cause: error,
     });
-  }
-}
-
-/** Whether a file is there that this process may only read. */
-export function isReadOnly(path: string): boolean {
-  if (!existsSync(path)) return false;
-  try {
-    accessSync(path, constants.W_OK);
-    accessSync(dirname(resolve(path)), constants.W_OK);
-    return false;
-  } catch {
-    return true;
   }
 }
