@@ -4,7 +4,7 @@ import { isRegistryError, RegistryError, show } from "../errors.ts";
 import { type PromptName, parseLabel, parseName } from "../names.ts";
 import { selectedAt } from "../rules/time.ts";
 import type { Version } from "../semver.ts";
-import { allVersions, freshOperation, readHead, readOne } from "./asks.ts";
+import { allVersions, freshOperation, readAll, readHead, readOne } from "./asks.ts";
 import { actOf, type ChangeOptions, type Context } from "./context.ts";
 import { notFound } from "./missing.ts";
 import { Listing } from "./pages.ts";
@@ -68,6 +68,7 @@ async function verifyPrompt(
   const state = await headOrProblem(context, name, op, report.problems);
   const versions = await versionsOrNone(context, name, op, state === "damaged");
   const live = new Set<Version>();
+  const served: Version[] = [];
   for (const version of versions) {
     try {
       const answer = await readOne(context, name, { kind: "version", version }, op);
@@ -75,6 +76,7 @@ async function verifyPrompt(
       if (kind === "tombstone") report.tombstones++;
       else {
         live.add(version);
+        served.push(version);
         report.documents++;
         if (kind === "unsealed") report.unsealed++;
       }
@@ -86,6 +88,7 @@ async function verifyPrompt(
     }
   }
   if (typeof state === "object") {
+    report.problems.push(...(await halfRemoved(context, name, state, served, op)));
     const { labels, pin } = state.head;
     const pointers = Object.entries(labels).map(([label, version]): [string, Version] => [`label ${label}`, version]);
     if (pin !== undefined) pointers.push(["the pin", pin]);
@@ -94,6 +97,32 @@ async function verifyPrompt(
     }
   }
   return versions.length > 0 || state !== undefined;
+}
+
+/**
+ * A version that the head calls removed while its document is served: its remover was stopped before the tombstone, or who
+ * restored it before the head. Which of the two only a person can tell, so nothing here finishes either.
+ */
+async function halfRemoved(
+  context: Context,
+  name: PromptName,
+  before: HeadState,
+  served: readonly Version[],
+  op: Operation,
+): Promise<Problem[]> {
+  const isMarked = ({ head }: HeadState, version: Version) => head.yanked[version]?.removed === true;
+  const suspects = served.filter((version) => isMarked(before, version));
+  if (suspects.length === 0) return [];
+  // Somebody may be in the middle of it: only what a second look still shows is told.
+  const now = await readHead(context, name, op);
+  const marked = suspects.filter((version) => now !== undefined && isMarked(now, version));
+  const asks = marked.map((version) => ({ name, selector: { kind: "version" as const, version } }));
+  const answers = await readAll(context, asks, op);
+  const detail =
+    "is marked as removed and still served: a removal, or a restore, stopped halfway; delete it again, or restore it";
+  return marked
+    .filter((_, i) => answers[i]?.status === "found")
+    .map((version) => ({ kind: "foreign", name, version, detail, repaired: false }));
 }
 
 /** Where the head tells which versions are removed, nothing can be listed while it is damaged. */
@@ -157,10 +186,10 @@ export interface DoctorReport {
 }
 
 /**
- * What `fix: true` repairs. Adopting a link that somebody moved by hand changes what a label selects, and sealing vouches
- * for bytes nobody vouched for: both only when named.
+ * What `fix: true` repairs. Adopting a link that somebody moved by hand changes what a label selects, sealing vouches for
+ * bytes nobody vouched for, and what looks like a prompt of an old layout may be somebody's notes: only when named.
  */
-const SAFE: readonly FindingKind[] = ["temp", "projection", "legacy"];
+export const SAFE: readonly FindingKind[] = ["temp", "projection"];
 
 export async function doctor(context: Context, options: DoctorOptions): Promise<DoctorReport> {
   const act = actOf(context, options);

@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
-import type { Finding } from "../../src/driver.ts";
+import type { Finding, RepairPlan } from "../../src/driver.ts";
 import { stocked, World } from "./world.ts";
 
 test("verify counts what is well", async () => {
@@ -56,13 +56,24 @@ test("doctor looks, and repairs what it is told to", async () => {
   expect(await world.run("doctor", "--fix")).toMatchObject({ code: 0 });
   expect((await world.run("doctor", "--fix", "--repair", "unsealed", "--json")).json()).toMatchObject({ ok: true });
   expect(await world.run("doctor", "--repair", "moved-link", "support/triage")).toMatchObject({ code: 1 });
-  expect(asked).toEqual([
-    [],
-    ["temp", "projection", "legacy"],
-    ["temp", "projection", "legacy", "unsealed"],
-    ["moved-link"],
-  ]);
+  expect(asked).toEqual([[], ["temp", "projection"], ["temp", "projection", "unsealed"], ["moved-link"]]);
   expect(await world.run("doctor", "--repair", "corrupt")).toMatchObject({ code: 2 });
+});
+
+test("doctor --fix moves no file that only looks like a prompt of an old layout, and says how it is moved", async () => {
+  const repaired = (plan: RepairPlan) => plan.repair.includes("legacy");
+  const detail = "this belongs into readme/v0.0.0.md";
+  const world = await stocked((driver) => ({
+    ...driver,
+    repair: async (plan) => ({ findings: [{ kind: "legacy", path: "readme.md", detail, repaired: repaired(plan) }] }),
+  }));
+  const fixed = await world.runWith({ stderrTTY: true, env: { NO_COLOR: "1" } }, "doctor", "--fix");
+  expect(fixed).toMatchObject({ code: 1, out: `open\tlegacy\treadme.md\t${detail}\n1 problem\n` });
+  expect(fixed.err).toContain("prompt-registry doctor --repair legacy");
+  expect(await world.run("doctor", "--repair", "legacy")).toMatchObject({
+    code: 0,
+    out: expect.stringMatching(/1 repaired/),
+  });
 });
 
 test("check", async () => {

@@ -2,6 +2,7 @@ import { createHash } from "node:crypto";
 import { type FsOptions, fs } from "../../src/drivers/fs/index.ts";
 import { isRegistryError } from "../../src/errors.ts";
 import type { PromptName } from "../../src/names.ts";
+import type { Problem } from "../../src/registry/inspect.ts";
 import { PromptRegistry } from "../../src/registry.ts";
 import { highestStable } from "../../src/rules/latest.ts";
 import type { Version } from "../../src/semver.ts";
@@ -43,7 +44,14 @@ export async function inspect(
   if (!options.verify) return { state, problems };
   try {
     const report = await registry.verify();
-    problems.push(...report.problems.map((p) => `verify: ${p.kind} ${p.name}@${p.version}: ${p.detail}`));
+    // That a removal stopped halfway is a state like others, which is in `state` and judged there.
+    const isHalfRemoved = ({ kind, name, version }: Problem) => {
+      const prompt = state[String(name)];
+      const slot = String(version);
+      return kind === "foreign" && prompt?.yanked[slot] === "removed" && prompt.versions[slot] !== REMOVED;
+    };
+    const told = report.problems.filter((p) => !isHalfRemoved(p));
+    problems.push(...told.map((p) => `verify: ${p.kind} ${p.name}@${p.version}: ${p.detail}`));
     if (report.unsealed > 0) problems.push(`verify: ${report.unsealed} without a seal`);
   } catch (error) {
     problems.push(`verify: ${describeError(error)}`);

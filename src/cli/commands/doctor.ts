@@ -1,10 +1,10 @@
 import type { FindingKind } from "../../driver.ts";
+import { SAFE } from "../../registry/inspect.ts";
 import { AUTHOR, defineCommand } from "../command.ts";
 import { FINDINGS } from "../exit.ts";
 import { count } from "../layout.ts";
 import { printFindings } from "./verify.ts";
 
-const SAFE: readonly FindingKind[] = ["temp", "projection", "legacy"];
 const KINDS = [
   "temp",
   "projection",
@@ -17,9 +17,10 @@ const KINDS = [
 export const command = defineCommand({
   usage: ["[NAME]"],
   details: [
-    "Only looks, unless told to repair. --fix repairs what is safe: temp, projection, legacy. A label link that was moved",
-    "by hand (moved-link), or a file put there by hand (unsealed), is adopted only when its kind is named. Damaged bytes are",
-    "never repaired: restore them from a copy. Exits with 1 when something is left.",
+    `Only looks, unless told to repair. --fix repairs what is safe: ${SAFE.join(", ")}. A label link that was moved by hand`,
+    "(moved-link), a file put there by hand (unsealed), or one in a layout of old (legacy), which may be somebody's notes, is",
+    "adopted, sealed or moved only when its kind is named. A removal that stopped halfway (foreign) is finished by deleting",
+    "again. Damaged bytes are never repaired: restore them from a copy. Exits with 1 when something is left.",
   ],
   arguments: [{ name: "NAME", kind: "name", optional: true }],
   options: {
@@ -53,6 +54,11 @@ export const command = defineCommand({
       terminal.out(`${parts.length === 0 ? "all is well" : parts.join(", ")}\n`);
       if (!values.fix && report.findings.some((f) => !f.repaired && SAFE.includes(f.kind))) {
         terminal.hint("`prompt-registry doctor --fix` repairs what is safe to repair");
+      }
+      if (report.findings.some((f) => !f.repaired && f.kind === "legacy")) {
+        terminal.hint(
+          "`prompt-registry doctor --repair legacy` moves files of an old layout; move what is no prompt elsewhere",
+        );
       }
     }
     return report.ok ? undefined : FINDINGS;

@@ -211,7 +211,7 @@ export class Writing {
       return { status: "done", head: stateOf(record) };
     } catch (error) {
       if (!isRegistryError(error) || this.#op?.signal?.aborted === true) throw error;
-      const what = `${this.#change.name}: stored, but latest could not be moved yet (${error.message}); the next publish or doctor does it`;
+      const what = `${this.#change.name}: stored, but latest could not be moved yet (${error.message}); the next publish or doctor --fix does it`;
       return { status: "done", warnings: [what] };
     }
   }

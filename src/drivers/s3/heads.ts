@@ -74,9 +74,9 @@ export class Heads {
   async loadOrHeal(name: PromptName, op?: Operation): Promise<HeadObject | undefined> {
     const object = await this.objects.load(name, op);
     if (object !== undefined) return object;
-    const live = await this.#documents.live(name, undefined, op);
-    if (live.length === 0) return undefined;
-    const made = { ...emptyRecord(name), live: true, highest: highestStable(live, {}), sequence: 1 };
+    const record = await recordOf(this.#documents, name, op);
+    if (!record.live) return undefined;
+    const made = { ...record, sequence: 1 };
     if (this.#store.proven && !this.#store.options.readOnly) {
       try {
         const result = await this.objects.put(made, null, op);
@@ -247,6 +247,15 @@ export class Heads {
       }
     }
   }
+}
+
+/** The record of a prompt that has documents and no head. It names the tombstones: a slot that it does not name counts. */
+export async function recordOf(documents: Documents, name: PromptName, op: Operation | undefined): Promise<HeadRecord> {
+  const slots = await documents.list(name, op);
+  const removed = await documents.removed(name, slots, undefined, op);
+  const live = slots.map((slot) => slot.version).filter((version) => !removed.has(version));
+  const gone = Object.fromEntries(slots.filter((s) => removed.has(s.version)).map((s) => [s.version, s.etag]));
+  return { ...emptyRecord(name), live: live.length > 0, highest: highestStable(live, {}), gone };
 }
 
 function unwilling(key: string, location: string): RegistryError {

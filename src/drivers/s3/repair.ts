@@ -4,10 +4,10 @@ import type { PromptName } from "../../names.ts";
 import { highestStable } from "../../rules/latest.ts";
 import type { Version } from "../../semver.ts";
 import type { Documents, ListedSlot } from "./documents.ts";
-import type { Heads } from "./heads.ts";
+import { type Heads, recordOf } from "./heads.ts";
 import type { Keys } from "./keys.ts";
 import type { Projector } from "./projector.ts";
-import { emptyRecord, encodePublic, type HeadRecord } from "./record.ts";
+import { encodePublic, type HeadRecord } from "./record.ts";
 import type { Listed, S3Store } from "./store.ts";
 
 const DAY_MS = 24 * 60 * 60 * 1000;
@@ -98,14 +98,15 @@ async function inspect(
     const live = slots.map((slot) => slot.version).filter((version) => !removed.has(version));
     let now = record;
     if (!agrees(record, live)) {
-      const repaired = wants("head");
+      // A writer that was stopped leaves this behind, and nothing of it is more than the listing says.
+      const repaired = wants("projection");
       if (repaired) {
         // Under the same condition as every write; what somebody changed meanwhile is looked at anew.
         const moved = await heads.move(name, (was) => rebuilt(documents, name, was, op), op, { touched: false });
         if (moved !== "conflict") now = moved;
       }
       const detail = head ? "does not show the versions that are there" : "is missing, and there are versions";
-      findings.push({ kind: "head", name, path: path(keys.head(name)), detail, repaired });
+      findings.push({ kind: "projection", name, path: path(keys.head(name)), detail, repaired });
     }
     findings.push(...dangling(name, now, live, path(keys.head(name))));
     if (store.options.latestJson && now !== undefined && (findings.length === 0 || findings[0]?.repaired === true)) {
@@ -129,7 +130,13 @@ async function inspect(
 function agrees(record: HeadRecord | undefined, live: readonly Version[]): boolean {
   if (record === undefined) return live.length === 0;
   if (record.claim !== undefined) return false;
-  return record.live === live.length > 0 && record.highest === highestStable(live, record.head.yanked);
+  const counted = withoutRemoved(record, live);
+  return record.live === counted.length > 0 && record.highest === highestStable(counted, record.head.yanked);
+}
+
+/** What is marked as removed does not come back into lists because its remover was stopped before the tombstone. */
+function withoutRemoved({ head }: HeadRecord, live: readonly Version[]): Version[] {
+  return live.filter((version) => head.yanked[version]?.removed !== true);
 }
 
 async function rebuilt(
@@ -138,9 +145,9 @@ async function rebuilt(
   was: HeadRecord | undefined,
   op: Operation | undefined,
 ): Promise<HeadRecord> {
-  const record = was ?? emptyRecord(name);
-  const live = await documents.live(name, was, op);
-  return { ...record, live: live.length > 0, highest: highestStable(live, record.head.yanked) };
+  if (was === undefined) return await recordOf(documents, name, op);
+  const counted = withoutRemoved(was, await documents.live(name, was, op));
+  return { ...was, live: counted.length > 0, highest: highestStable(counted, was.head.yanked) };
 }
 
 function dangling(name: PromptName, record: HeadRecord | undefined, live: readonly Version[], path: string): Finding[] {
