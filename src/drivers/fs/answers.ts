@@ -69,8 +69,10 @@ function* pointed(store: Store, root: string, ask: ReadAsk): Task<ReadAnswer> {
     const target = selector.kind === "label" ? labelTarget(head, selector.label) : latest;
     const file = target === undefined ? undefined : state.files.get(target);
     const key = selector.kind === "label" ? `@${selector.label}` : "latest";
-    if (target === undefined || file === undefined) return absent(state, key);
-    const stored = yield* readVersion(store, root, name, target, file);
+    if (target === undefined) return absent(state, key);
+    // A version that is not listed may have a link or folder in its place, and then it is damaged rather than absent.
+    const stored = yield* readVersion(store, root, name, target, file ?? `${state.path}/${versionFile(target)}`);
+    if (stored === undefined && file === undefined) return absent(state, key);
     if (stored !== undefined && !stored.tombstone) return pointedAnswer(state, key, stored);
     if (stored === undefined) {
       store.states.delete(name);

@@ -3,7 +3,7 @@ import type { PromptName } from "../../names.ts";
 import { createOnly, discard, helpCreate, NotCreated, writeTemp } from "./create.ts";
 import { errno } from "./failure.ts";
 import { closeFolder, type Folder, openFolder, refused, syncFolder } from "./folder.ts";
-import { encodeGeneration, type Generation, loadEntries } from "./generations.ts";
+import { checkHeadSize, encodeGeneration, type Generation, loadEntries } from "./generations.ts";
 import { generationFile, HEADS_DIR, versionFile } from "./layout.ts";
 import { isPending, loadState, type PromptState } from "./state.ts";
 import type { Store } from "./store.ts";
@@ -25,7 +25,7 @@ export function* appendGeneration(
   const path = `${folder.path}/${HEADS_DIR}`;
   let heads: Folder | undefined;
   try {
-    const base = yield* baseOf(store, root, folder, state);
+    const text = yield* generationText(store, root, folder, state, generation);
     if (state?.loaded.source !== "chain") {
       yield* makeHeads(folder);
       // Also when somebody else made it: they may not have come to this.
@@ -33,7 +33,6 @@ export function* appendGeneration(
     }
     heads = yield* openFolder(store, root, path, `${folder.at}/${HEADS_DIR}`);
     if (heads === undefined) throw refused(path, "vanished");
-    const text = encodeGeneration({ ...generation, ...(base === undefined ? {} : { base }) });
     const temp = yield* writeTemp(heads, text, store.hardLinks === false);
     try {
       const status = yield* createOnly(store, heads, temp, generationFile(generation.record.head.generation));
@@ -55,6 +54,24 @@ export function* appendGeneration(
   } finally {
     if (heads !== undefined) yield* closeFolder(heads);
   }
+}
+
+/**
+ * What {@link appendGeneration} writes.
+ *
+ * @throws RegistryError INVALID for more than is read back: ask before anything of the change can be seen
+ */
+export function* generationText(
+  store: Store,
+  root: string,
+  folder: Folder,
+  state: PromptState | undefined,
+  generation: Omit<Generation, "base">,
+): Task<string> {
+  const base = yield* baseOf(store, root, folder, state);
+  const text = encodeGeneration({ ...generation, ...(base === undefined ? {} : { base }) });
+  checkHeadSize(text, generation.record.name, "the head", "fs");
+  return text;
 }
 
 class MayBeCreated {

@@ -2,11 +2,11 @@ import { type Change, type Commit, EMPTY_HEAD, type Head, type Outcome } from ".
 import { RegistryError } from "../../errors.ts";
 import type { Label, PromptName } from "../../names.ts";
 import { labelTarget } from "../../rules/latest.ts";
-import { appendGeneration, settledState } from "./chain.ts";
+import { appendGeneration, generationText, settledState } from "./chain.ts";
 import { NotCreated, probeLinks, type Temp } from "./create.ts";
 import { failure } from "./failure.ts";
-import { MAX_FILE_BYTES, namesIn } from "./files.ts";
-import { closeFolder, ensureFolders, ensureRoot, openFolder, promptPath, refused, syncParent } from "./folder.ts";
+import { filesIn, MAX_FILE_BYTES } from "./files.ts";
+import { closeFolder, ensureFolders, ensureRoot, openFolder, promptPath, refused, syncWays } from "./folder.ts";
 import type { Reservation } from "./generations.ts";
 import { LATEST_FILE } from "./layout.ts";
 import { adoptFlat } from "./legacy.ts";
@@ -99,14 +99,14 @@ function checkSizes({ name, add = [], remove = [], restore = [] }: Change): void
 }
 
 /**
- * A folder that holds a version was made durable by whoever put that there. One that does not may have been made a
- * moment ago by somebody who did not come to it, or died. And in its stead a flat file of old may have counted.
+ * A folder that holds a version was made durable, with all above it, by whoever put that there. One that does not may have
+ * been made by somebody who did not come to it, or died. And in its stead a flat file of old may have counted.
  */
 function* prepareFolder({ store, root, change, folder, fresh }: Writing): Task<void> {
   if (!fresh) {
-    const scan = scanOf((yield* namesIn(folder.at, at(change.name))) ?? []);
+    const scan = scanOf((yield* filesIn(folder.at, at(change.name))) ?? []);
     if (scan.versions.size > 0) return;
-    yield* syncParent(store, root, folder.path);
+    yield* syncWays(store, root, new Map([[change.name, undefined]]));
   }
   yield* adoptFlat(store, root, change.name, folder);
 }
@@ -144,11 +144,17 @@ function* applyFull(writing: Writing, appears: boolean): Task<Outcome> {
   if (head !== undefined && head.expect !== revision) return { status: "conflict", added: false };
   let generation = state?.loaded.generation ?? 0;
   const before: Head = state?.state.head ?? EMPTY_HEAD;
+  // Without documents a head of the same change is guarded by its own compare-and-set.
+  const reserves = guard !== undefined && (documents.length > 0 || head === undefined);
+  if (head !== undefined) {
+    const number = generation + (reserves ? 2 : 1);
+    const record = { name, head: { ...head.next, generation: number }, history: head.entries };
+    const under = reserves && state !== undefined ? chained(state) : state;
+    yield* generationText(store, root, folder, under, { record, commit: commit.id, adds: [] });
+  }
   const boxed =
     guard === undefined || documents.length === 0 ? store.hardLinks === false : !(yield* probeLinks(store, folder));
   const temps = yield* writeTemps(writing, documents, boxed);
-  // Without documents a head of the same change is guarded by its own compare-and-set.
-  const reserves = guard !== undefined && (documents.length > 0 || head === undefined);
   if (reserves) {
     const adds = documents.map(
       ({ version, digest }, i): Reservation => ({ version, digest, temp: (temps[i] as Temp).file }),
@@ -188,7 +194,8 @@ function* applyFull(writing: Writing, appears: boolean): Task<Outcome> {
     }
     writing.visible = true;
   }
-  yield* putTombstones(writing, change.remove ?? [], head?.next ?? before);
+  const newest = head === undefined ? generation : generation + 1;
+  yield* putTombstones(writing, change.remove ?? [], head?.next ?? before, newest);
   return yield* finish(writing, before, head?.next, appears);
 }
 

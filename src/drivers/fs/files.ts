@@ -4,11 +4,14 @@ import { dirname } from "node:path";
 import { type ErrorContext, RegistryError } from "../../errors.ts";
 import { errno, failure, isErrno } from "./failure.ts";
 import { checkWay, hasProcFd, READ_FILE, refused } from "./folder.ts";
+import { entryOf } from "./layout.ts";
 import type { Store } from "./store.ts";
 import { call, release, type Task } from "./task.ts";
 
 /** Larger than any text that can be stored; what is larger is not read. */
 export const MAX_FILE_BYTES = 2 ** 21;
+/** Of a head generation or `latest.json`, which grow with what happened to a prompt. */
+export const MAX_HEAD_BYTES = 2 ** 26;
 
 /**
  * What tells one state of a file or folder from another. Milliseconds as a double still tell about a quarter of a
@@ -60,14 +63,14 @@ export interface WholeFile {
  * Reads a regular file with three calls; `undefined` when it is not there. Links and anything that could block are
  * refused, and the kernel is asked whether the file really lies where it was looked for.
  *
- * @param sync also make it durable
+ * @param options `sync`: also make it durable; `max`: bytes that are read, by default {@link MAX_FILE_BYTES}
  */
 export function* readWhole(
   store: Store,
   root: string,
   path: string,
   context: ErrorContext,
-  sync = false,
+  { sync = false, max = MAX_FILE_BYTES }: { readonly sync?: boolean; readonly max?: number } = {},
 ): Task<WholeFile | undefined> {
   const corrupt = (problem: string) =>
     new RegistryError("CORRUPT", `${path} ${problem}`, { backend: "fs", ...context });
@@ -85,14 +88,14 @@ export function* readWhole(
   try {
     const stats = yield* call("fstat", fd);
     if (!stats.isFile()) throw corrupt("is no regular file");
-    if (stats.size > MAX_FILE_BYTES) throw corrupt(`has ${stats.size} bytes; at most ${MAX_FILE_BYTES} are read`);
+    if (stats.size > max) throw corrupt(`has ${stats.size} bytes; at most ${max} are read`);
     if (proc) {
       const real = yield* call("readlink", `/proc/self/fd/${fd}`);
       // A file that was replaced since it was opened is still the one that stood there.
       if (real !== path && real !== `${path} (deleted)`) throw refused(path, "lies somewhere else");
     }
     if (sync) yield* call("fsync", fd);
-    const bytes = yield* readAll(fd, stats.size, corrupt);
+    const bytes = yield* readAll(fd, stats.size, max, corrupt);
     if (!isUtf8(bytes)) throw corrupt("is not valid UTF-8");
     return { text: bytes.toString("utf8"), stats };
   } catch (error) {
@@ -102,14 +105,14 @@ export function* readWhole(
   }
 }
 
-function* readAll(fd: number, size: number, corrupt: (problem: string) => RegistryError): Task<Buffer> {
+function* readAll(fd: number, size: number, max: number, corrupt: (problem: string) => RegistryError): Task<Buffer> {
   // One byte more than there should be: a full read would not tell the end from a file that has grown.
   let buffer = Buffer.allocUnsafe(size + 1);
   let length = yield* call("read", fd, buffer, 0, buffer.length);
   if (length === size) return buffer.subarray(0, length);
   for (;;) {
     if (length === buffer.length) {
-      if (length > MAX_FILE_BYTES) throw corrupt("grows while it is read");
+      if (length > max) throw corrupt("grows while it is read");
       buffer = Buffer.concat([buffer, Buffer.allocUnsafe(buffer.length)]);
     }
     const got = yield* call("read", fd, buffer, length, buffer.length - length);
@@ -127,4 +130,43 @@ export function* namesIn(path: string, context: ErrorContext): Task<string[] | u
     if (errno(error) === "ELOOP") throw refused(path);
     throw failure(error, `${path} can't be listed`, context);
   }
+}
+
+/**
+ * The names in a prompt's folder, without what is named like a version and is no regular file: a link or a folder of that
+ * name is no version, and must not be the highest one.
+ */
+export function* filesIn(path: string, context: ErrorContext): Task<string[] | undefined> {
+  let marked: string[];
+  try {
+    marked = yield* call("readdir", path, true);
+  } catch (error) {
+    // Where a folder can't tell what is in it, Node asks of each, and one that goes meanwhile makes the whole call fail.
+    if (isErrno(error, "ENOENT") && (error as NodeJS.ErrnoException).syscall === "lstat")
+      return yield* askEach(path, context);
+    if (isErrno(error, "ENOENT", "ENOTDIR")) return undefined;
+    if (errno(error) === "ELOOP") throw refused(path);
+    throw failure(error, `${path} can't be listed`, context);
+  }
+  const names: string[] = [];
+  for (const name of marked) {
+    if (name.charCodeAt(name.length - 1) !== SLASH) names.push(name);
+    else if (!isVersionFile(name.slice(0, -1))) names.push(name.slice(0, -1));
+  }
+  return names;
+}
+
+const SLASH = 0x2f;
+
+function isVersionFile(name: string): boolean {
+  const { kind } = entryOf(name);
+  return kind === "version" || kind === "oldVersion";
+}
+
+function* askEach(path: string, context: ErrorContext): Task<string[] | undefined> {
+  const names: string[] = [];
+  for (const name of (yield* namesIn(path, context)) ?? []) {
+    if (!isVersionFile(name) || (yield* call("lstat", `${path}/${name}`))?.isFile() === true) names.push(name);
+  }
+  return names;
 }

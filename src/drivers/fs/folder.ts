@@ -164,18 +164,24 @@ function* makeFolder(path: string): Task<boolean> {
 
 /**
  * Makes the folders of prompts where they are missing, level by level, so that each parent is synced once however many
- * prompts come into it. A level that somebody else made in the meantime is synced all the same: they may have died
- * before they did it.
+ * prompts come into it. A level that somebody else made, now or before, is synced all the same: they may have died before
+ * they did it.
  *
  * @returns the folders that were missing
  */
 export function* ensureFolders(store: Store, root: string, names: readonly PromptName[]): Task<ReadonlySet<string>> {
   const made = new Set<string>();
+  const found = new Map<string, string>();
   const missing = new Map<number, Map<string, Set<string>>>();
   for (const name of names) {
     for (let path = name as string, up: string; ; path = up) {
       if (missing.get(depth(path))?.get(parent(path))?.has(leaf(path)) === true) break;
-      if ((yield* call("lstat", promptPath(root, path as PromptName))) !== undefined) break;
+      const stats = yield* call("lstat", promptPath(root, path as PromptName));
+      if (stats !== undefined) {
+        // The prompt's own folder is looked at by who writes into it.
+        if (path !== name) found.set(path, placeOf(stats));
+        break;
+      }
       up = parent(path);
       made.add(path);
       const level = missing.get(depth(path)) ?? new Map<string, Set<string>>();
@@ -187,7 +193,57 @@ export function* ensureFolders(store: Store, root: string, names: readonly Promp
     const parents = missing.get(level) as Map<string, Set<string>>;
     yield* allOrThrow([...parents].map(([up, children]) => makeLevel(store, root, up, children)));
   }
+  yield* syncWays(store, root, found, new Set([...missing.values()].flatMap((parents) => [...parents.keys()])));
+  for (const path of made) remember(store, path, MADE_HERE);
   return made;
+}
+
+/** Of a folder that this process made, and has not looked at since. */
+const MADE_HERE = "";
+
+function placeOf({ dev, ino }: Stats): string {
+  return `${dev}:${ino}`;
+}
+
+function remember(store: Store, path: string, place: string): void {
+  if (store.durable.size > 200_000) store.durable.clear();
+  store.durable.set(path, place);
+}
+
+/**
+ * Makes the names of folders and of all above them durable, up to the root: whoever made one may have died before they did.
+ * What this process knows to be durable is not synced again, so it costs nothing for each further prompt.
+ *
+ * @param folders by name, with their places where they were just looked at
+ * @param done folders that have been synced since
+ */
+export function* syncWays(
+  store: Store,
+  root: string,
+  folders: ReadonlyMap<string, string | undefined>,
+  done: ReadonlySet<string> = new Set(),
+): Task<void> {
+  const unsure = new Map<string, string>();
+  for (const [name, place] of folders) {
+    for (let path = name; path !== "" && !unsure.has(path); path = parent(path)) {
+      let now = path === name ? place : undefined;
+      if (now === undefined) {
+        const stats = yield* call("lstat", promptPath(root, path as PromptName));
+        // Gone: then nothing below it is, and whoever writes there is about to find out.
+        if (stats === undefined) break;
+        now = placeOf(stats);
+      }
+      const known = store.durable.get(path);
+      if (known === MADE_HERE) remember(store, path, now);
+      // What is remembered was synced with all above it.
+      if (known === MADE_HERE || known === now) break;
+      unsure.set(path, now);
+    }
+  }
+  const parents = new Map([...unsure.keys()].map((path) => [parent(path), path]));
+  const paths = [...parents].flatMap(([up, path]) => (done.has(up) ? [] : promptPath(root, path as PromptName)));
+  yield* allOrThrow(paths.map((path) => syncParent(store, root, path)));
+  for (const [path, now] of unsure) remember(store, path, now);
 }
 
 function* makeLevel(store: Store, root: string, up: string, children: ReadonlySet<string>): Task<void> {

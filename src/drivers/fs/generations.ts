@@ -6,7 +6,7 @@ import { isRegistryError, RegistryError } from "../../errors.ts";
 import { decodeHead, encodeHead, type HeadRecord, headFromJson, headToJson } from "../../head.ts";
 import type { PromptName } from "../../names.ts";
 import { isVersion, type Version } from "../../semver.ts";
-import { namesIn, readWhole, type Stamp, stampOf } from "./files.ts";
+import { MAX_HEAD_BYTES, namesIn, readWhole, type Stamp, stampOf } from "./files.ts";
 import { generationFile, generationOf, HEAD_FILE, HEADS_DIR, isTemp } from "./layout.ts";
 import type { Scan } from "./scan.ts";
 import { at, type Store } from "./store.ts";
@@ -59,6 +59,24 @@ export function encodeGeneration({ record, commit, adds, base }: Generation): st
   return `${text.slice(0, -1)},"digest":"sha256:${hash("sha256", text)}"}\n`;
 }
 
+/**
+ * Throws for a head that would be written and then never be read again.
+ *
+ * @param what the file, for messages
+ * @throws RegistryError INVALID
+ */
+export function checkHeadSize(text: string, name: PromptName, what: string, backend: string): void {
+  if (text.length * 3 <= MAX_HEAD_BYTES) return;
+  const bytes = Buffer.byteLength(text);
+  if (bytes <= MAX_HEAD_BYTES) return;
+  const problem = `would have ${bytes} bytes, and at most ${MAX_HEAD_BYTES} can be read back`;
+  throw new RegistryError("INVALID", `${what} of ${name} ${problem}; change less at a time, with shorter messages`, {
+    backend,
+    name,
+    field: "message",
+  });
+}
+
 const DIGEST = /,"digest":"sha256:([0-9a-f]{64})"\}\n$/;
 
 /** Whether the last field is the SHA-256 of the JSON without it: a flipped bit could move a label and still parse (I9). */
@@ -107,7 +125,7 @@ export function* readGeneration(
 ): Task<Generation> {
   const file = `${HEADS_DIR}/${generationFile(number)}`;
   const context = at(name, file);
-  const found = yield* readWhole(store, root, `${path}/${file}`, context);
+  const found = yield* readWhole(store, root, `${path}/${file}`, context, { max: MAX_HEAD_BYTES });
   if (found !== undefined) return decodeGeneration(found.text, name, number, `${name}/${file}`);
   throw new RegistryError("CORRUPT", `${name}/${file} vanished; head generations must never be removed`, context);
 }
@@ -125,7 +143,8 @@ export function* readHeadFile(
   name: PromptName,
   path: string,
 ): Task<{ readonly record: HeadRecord; readonly stamp: Stamp } | undefined> {
-  const found = yield* readWhole(store, root, `${path}/${HEAD_FILE}`, at(name, HEAD_FILE));
+  const context = at(name, HEAD_FILE);
+  const found = yield* readWhole(store, root, `${path}/${HEAD_FILE}`, context, { max: MAX_HEAD_BYTES });
   if (found === undefined) return undefined;
   return { record: decodeHead(found.text, name, `${name}/${HEAD_FILE}`), stamp: stampOf(found.stats) };
 }
@@ -167,7 +186,8 @@ export function* loadHead(store: Store, root: string, name: PromptName, path: st
     revision: `g${top}`,
     generation: top,
     adds: chain.adds,
-    ...(json === undefined ? {} : { json }),
+    // Its history is in the generations, and need not be remembered.
+    ...(json === undefined ? {} : { json: { ...json, record: { ...json.record, history: [] } } }),
   };
 }
 

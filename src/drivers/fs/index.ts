@@ -47,6 +47,7 @@ function openStore(options: FsOptions): Store {
     documents: new Lru(cacheBytes),
     states: new Lru(cacheBytes / 4),
     known: new Map(),
+    durable: new Map(),
     folders: new Map(),
   };
 }
@@ -171,6 +172,7 @@ export function fs(options: FsOptions): StorageDriver<{ readonly root: string }>
       store.documents.clear();
       store.states.clear();
       store.known.clear();
+      store.durable.clear();
       store.folders.clear();
     },
   };

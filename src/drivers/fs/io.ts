@@ -20,7 +20,8 @@ export interface Calls {
   unlink(path: string): void;
   mkdir(path: string): void;
   rmdir(path: string): void;
-  readdir(path: string): string[];
+  /** @param marked names of what is no regular file end with a slash; at no further call, as folders know what is in them */
+  readdir(path: string, marked?: boolean): string[];
   utimes(path: string, seconds: number): void;
   realpath(path: string): string;
   statfs(path: string): StatsFs;
@@ -38,6 +39,11 @@ export interface FsIo {
 }
 
 const MAY_BE_MISSING = { throwIfNoEntry: false } as const;
+const WITH_TYPES = { withFileTypes: true } as const;
+
+function markedName(entry: fs.Dirent): string {
+  return entry.isFile() ? entry.name : `${entry.name}/`;
+}
 
 const sync: Calls = {
   open: (path, flags, mode) => fs.openSync(path, flags, mode),
@@ -62,7 +68,8 @@ const sync: Calls = {
   unlink: (path) => fs.unlinkSync(path),
   mkdir: (path) => void fs.mkdirSync(path),
   rmdir: (path) => fs.rmdirSync(path),
-  readdir: (path) => fs.readdirSync(path),
+  readdir: (path, marked) =>
+    marked === true ? fs.readdirSync(path, WITH_TYPES).map(markedName) : fs.readdirSync(path),
   utimes: (path, seconds) => fs.utimesSync(path, seconds, seconds),
   realpath: (path) => fs.realpathSync.native(path),
   statfs: (path) => fs.statfsSync(path),
@@ -105,7 +112,10 @@ const async: AsyncCalls = {
   unlink: (path) => settled((done) => fs.unlink(path, done)),
   mkdir: (path) => settled((done) => fs.mkdir(path, done)),
   rmdir: (path) => settled((done) => fs.rmdir(path, done)),
-  readdir: (path) => promised((done) => fs.readdir(path, done)),
+  readdir: (path, marked) =>
+    marked === true
+      ? promised<fs.Dirent[]>((done) => fs.readdir(path, WITH_TYPES, done)).then((found) => found.map(markedName))
+      : promised((done) => fs.readdir(path, done)),
   utimes: (path, seconds) => settled((done) => fs.utimes(path, seconds, seconds, done)),
   realpath: (path) => promised((done) => fs.realpath.native(path, done)),
   statfs: (path) => promised((done) => fs.statfs(path, done)),

@@ -63,6 +63,9 @@ export function removedMark(version: Version): string {
   return REMOVED_PREFIX + version;
 }
 
+/** Longer than any name of a version file: what is larger stands for no link. */
+export const MAX_LINK_BYTES = 80;
+
 /** The version that a link target or the text of a stand-in for a link names. */
 export function linkTarget(text: string): Version | undefined {
   const match = /^v?([^\s/\\]{1,64})\.md$/.exec(text.trim());

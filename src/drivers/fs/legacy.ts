@@ -1,9 +1,9 @@
 import type { PromptName } from "../../names.ts";
 import { createOnly, discard, NotCreated, writeTemp } from "./create.ts";
 import { readWhole } from "./files.ts";
+import { flatVersions } from "./flat.ts";
 import { type Folder, syncFolder } from "./folder.ts";
 import { versionFile } from "./layout.ts";
-import { flatVersions } from "./state.ts";
 import { at, type Store } from "./store.ts";
 import type { Task } from "./task.ts";
 

@@ -3,10 +3,10 @@ import { constants } from "node:fs";
 import { isName, type PromptName } from "../../names.ts";
 import type { Version } from "../../semver.ts";
 import { errno } from "./failure.ts";
-import { isSettled, namesIn, type Stamp, sameStamp, stampOf } from "./files.ts";
+import { filesIn, isSettled, namesIn, type Stamp, sameStamp, stampOf } from "./files.ts";
+import { isFlat } from "./flat.ts";
 import { CHANGED_FILE, entryOf } from "./layout.ts";
 import { scanOf } from "./scan.ts";
-import { readProjection } from "./state.ts";
 import type { Store } from "./store.ts";
 import { call, release, type Task } from "./task.ts";
 
@@ -102,9 +102,10 @@ export function* lookIntoFolder(walk: Walk, name: string): Task<FolderInfo | und
     delete known.live;
     return known;
   }
-  const files = yield* namesIn(path, { backend: "fs", path });
+  // The root holds no versions, and may hold very many names.
+  const files = yield* (name === "" ? namesIn : filesIn)(path, { backend: "fs", path });
   if (files === undefined) return undefined;
-  const info = yield* infoOf(walk, path, files, stampOf(stats));
+  const info = yield* infoOf(walk, name, files, stampOf(stats));
   if (isSettled(stats, now)) {
     if (store.folders.size >= MAX_FOLDERS) store.folders.clear();
     store.folders.set(name, info);
@@ -112,7 +113,7 @@ export function* lookIntoFolder(walk: Walk, name: string): Task<FolderInfo | und
   return info;
 }
 
-function* infoOf({ store, root, now, epoch }: Walk, path: string, files: string[], stamp: Stamp): Task<FolderInfo> {
+function* infoOf({ store, root, now, epoch }: Walk, name: string, files: string[], stamp: Stamp): Task<FolderInfo> {
   const children: string[] = [];
   const own: string[] = [];
   const pages: string[] = [];
@@ -124,7 +125,7 @@ function* infoOf({ store, root, now, epoch }: Walk, path: string, files: string[
   }
   const scan = scanOf(own);
   if (scan.pages) pages.push(...own);
-  const flats = pages.length === 0 ? NO_FLATS : yield* flatsIn(store, root, path, pages);
+  const flats = pages.length === 0 ? NO_FLATS : yield* flatsIn(store, root, name, pages);
   return {
     stamp,
     children: children.sort(),
@@ -140,14 +141,15 @@ function* infoOf({ store, root, now, epoch }: Walk, path: string, files: string[
 const NO_FLATS: ReadonlySet<string> = new Set();
 
 /** Segments of flat files; what shows a label is none. */
-function* flatsIn(store: Store, root: string, path: string, files: readonly string[]): Task<ReadonlySet<string>> {
+function* flatsIn(store: Store, root: string, above: string, files: readonly string[]): Task<ReadonlySet<string>> {
   const flats = new Set<string>();
   for (const file of files) {
     const entry = entryOf(file);
     const segment = entry.kind === "page" ? entry.segment : entry.kind === "folder" ? entry.flat : undefined;
     if (segment === undefined) continue;
-    const shown = yield* readProjection(store, root, `${path}/${file}`);
-    if (shown.kind === "other" && (yield* call("lstat", `${path}/${file}`))?.isFile() === true) flats.add(segment);
+    const name = above === "" ? segment : `${above}/${segment}`;
+    const path = above === "" ? `${root}/${file}` : `${root}/${above}/${file}`;
+    if (isName(name) && (yield* isFlat(store, root, name, path))) flats.add(segment);
   }
   return flats;
 }

@@ -8,7 +8,7 @@ import type { Version } from "../../semver.ts";
 import { discard, writeLoose, writeTemp } from "./create.ts";
 import { errno, isErrno } from "./failure.ts";
 import type { Folder } from "./folder.ts";
-import { loadEntries } from "./generations.ts";
+import { checkHeadSize, loadEntries } from "./generations.ts";
 import { highest } from "./highest.ts";
 import { HEAD_FILE, HEADS_DIR, LATEST_FILE, labelFile, linkTarget, tempFile, versionFile } from "./layout.ts";
 import { scanOf } from "./scan.ts";
@@ -17,8 +17,9 @@ import type { Store } from "./store.ts";
 import { call, type Task } from "./task.ts";
 
 const MAX_ROUNDS = 20;
-/** Entries that `latest.json` shows; all of them are in the generations. */
+/** Entries that `latest.json` shows, and bytes of them; all of them are in the generations. */
 const SHOWN_ENTRIES = 1000;
+const SHOWN_BYTES = 2 ** 20;
 
 /** Puts a link in place; there is no instant without one. */
 export function* showLink(store: Store, folder: Folder, file: string, target: string): Task<void> {
@@ -143,9 +144,11 @@ export function* showHead(store: Store, root: string, folder: Folder, state: Pro
   const shown = loaded.json?.record;
   if (shown !== undefined && shown.head.generation === head.generation && shown.latest === latest) return false;
   let history: readonly HistoryEntry[];
+  // Without generations this file is all that tells the history, so nothing of it is left out.
   if (shown !== undefined && loaded.source === "json") history = shown.history;
-  else history = (yield* loadEntries(store, root, name, folder.path, scan, loaded)).slice(-SHOWN_ENTRIES);
+  else history = newest(yield* loadEntries(store, root, name, folder.path, scan, loaded));
   const text = encodeHead({ name, head, history, ...(latest === undefined ? {} : { latest }) });
+  checkHeadSize(text, name, HEAD_FILE, "fs");
   const temp = yield* writeLoose(folder, text);
   try {
     yield* call("rename", `${folder.at}/${temp.file}`, `${folder.at}/${HEAD_FILE}`);
@@ -154,4 +157,13 @@ export function* showHead(store: Store, root: string, folder: Folder, state: Pro
     throw error;
   }
   return true;
+}
+
+function newest(entries: readonly HistoryEntry[]): readonly HistoryEntry[] {
+  let from = entries.length;
+  for (let bytes = 0; from > 0 && entries.length - from < SHOWN_ENTRIES; from--) {
+    bytes += Buffer.byteLength(JSON.stringify(entries[from - 1]));
+    if (bytes > SHOWN_BYTES) break;
+  }
+  return entries.slice(from);
 }

@@ -1,13 +1,13 @@
 import { canonicalSeal, openStored } from "../../document.ts";
-import { isRegistryError } from "../../errors.ts";
+import { isRegistryError, show } from "../../errors.ts";
 import type { PromptName } from "../../names.ts";
 import type { Version } from "../../semver.ts";
 import { createOnly, discard, NotCreated, writeTemp } from "./create.ts";
 import { readWhole, sameStamp, stampOf, type WholeFile } from "./files.ts";
+import { flatVersionOf, sealedAs } from "./flat.ts";
 import { closeFolder, ensureFolders, type Folder, openFolder, promptPath, syncFolder, syncParent } from "./folder.ts";
 import { entryOf, versionFile } from "./layout.ts";
 import { type Inspection, pathOf, wants } from "./repair.ts";
-import { flatVersionOf } from "./state.ts";
 import { at, type Store } from "./store.ts";
 import { call, type Task } from "./task.ts";
 
@@ -73,6 +73,9 @@ function* inspectOld(inspection: Inspection, version: Version, file: string): Ta
   if (found === undefined) return;
   const path = pathOf(inspection, file);
   const place = versionFile(version);
+  // What stands there and is no file is reported for itself, and nothing can be moved to its place.
+  const there = yield* call("lstat", `${folder.at}/${place}`);
+  if (there !== undefined && !there.isFile()) return;
   const other = yield* readWhole(store, root, `${folder.path}/${place}`, at(name as PromptName, place));
   if (other !== undefined && other.text !== found.text) {
     report({
@@ -122,10 +125,29 @@ export function* inspectFlat(
   const { store, root, plan, name, report } = inspection;
   const stats = yield* call("lstat", path);
   if (stats?.isFile() !== true) return false;
-  const found = yield* readWhole(store, root, path, at(name));
-  const version = found === undefined ? undefined : flatVersionOf(found.text);
-  if (found === undefined || version === undefined) return false;
-  const where = { version, path: path.slice(root.length + 1) };
+  const file = path.slice(root.length + 1);
+  let found: WholeFile | undefined;
+  try {
+    found = yield* readWhole(store, root, path, at(name));
+  } catch (error) {
+    // One file that can't be read must not keep the others from being looked at.
+    if (!isRegistryError(error, "CORRUPT")) throw error;
+    report({ kind: "corrupt", path: file, detail: error.message });
+  }
+  const version = found === undefined ? undefined : flatVersionOf(found.text, name);
+  if (found === undefined) return false;
+  if (version === undefined) {
+    const sealed = sealedAs(found.text);
+    // Of the prompt whose folder this is, it stands in the place of a label's link, and those are looked at there.
+    if (sealed === undefined || name.slice(0, name.lastIndexOf("/")) === sealed.name) return false;
+    report({
+      kind: "foreign",
+      path: file,
+      detail: `this is a copy of a version of ${show(sealed.name)}; move it elsewhere`,
+    });
+    return false;
+  }
+  const where = { version, path: file };
   const place = `${promptPath(root, name)}/${versionFile(version)}`;
   const other = yield* readWhole(store, root, place, at(name, versionFile(version)));
   if (other !== undefined && other.text !== found.text) {

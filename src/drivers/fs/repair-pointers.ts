@@ -5,14 +5,14 @@ import type { Label, PromptName } from "../../names.ts";
 import { labelTarget } from "../../rules/latest.ts";
 import type { Version } from "../../semver.ts";
 import { appendGeneration, settledState } from "./chain.ts";
+import { NotCreated } from "./create.ts";
 import { errno } from "./failure.ts";
-import { readWhole } from "./files.ts";
 import { generationNumbers, type LoadedHead, readGeneration } from "./generations.ts";
 import { generationFile, HEAD_FILE, HEADS_DIR, LATEST_FILE, labelFile } from "./layout.ts";
 import { showHead, showLink } from "./projections.ts";
 import { type Inspection, pathOf, wants } from "./repair.ts";
+import { copyOf } from "./repair-copies.ts";
 import { loadState, type Projection, type PromptState, readProjection } from "./state.ts";
-import { at } from "./store.ts";
 import { call, type Task } from "./task.ts";
 
 /** Whether links and `latest.json` show what the head says, and whether the head itself is sound. */
@@ -58,11 +58,7 @@ function* inspectLabel(inspection: Inspection, state: PromptState, label: Label)
   const wanted = labelTarget(state.state.head, label);
   const shown = yield* readProjection(store, root, `${folder.path}/${file}`, `${folder.at}/${file}`);
   const target = targetOf(shown);
-  if (shown.kind === "other") {
-    if (wanted !== undefined)
-      report({ kind: "foreign", ...where, detail: `this stands where the link of ${label} belongs` });
-    return false;
-  }
+  if (shown.kind === "other") return yield* inspectCopy(inspection, state, label, wanted);
   if (state.loaded.source === "none") {
     if (target === undefined || !state.files.has(target)) {
       const detail = `${label} points to a version that is not there; set it again or remove the link`;
@@ -87,6 +83,47 @@ function* inspectLabel(inspection: Inspection, state: PromptState, label: Label)
   const detail = `the link of ${label} was moved to ${target}, and the registry says it ${said}`;
   report({ kind: "moved-link", ...where, version: target, detail }, repaired);
   return repaired;
+}
+
+/**
+ * A file in the place of a label's link. A copy of the version that the label is on only lost that it was a link; a copy of
+ * another one says of the label what the head does not, as a link moved by hand does.
+ *
+ * @returns whether the head was changed
+ */
+function* inspectCopy(
+  inspection: Inspection,
+  state: PromptState,
+  label: Label,
+  wanted: Version | undefined,
+): Task<boolean> {
+  const { report } = inspection;
+  const file = labelFile(label);
+  const where = { label, path: pathOf(inspection, file) };
+  const { version, sealed } = yield* copyOf(inspection, state, file);
+  const said = wanted === undefined ? "is not set" : `is on ${wanted}`;
+  if (version !== undefined && version === wanted) {
+    const repaired = wantsLinks(inspection) && (yield* reveal(inspection, state, file, wanted));
+    report({ kind: "projection", ...where, version, detail: `a copy of ${version}, where a link belongs` }, repaired);
+    return false;
+  }
+  if (version !== undefined && sealed) {
+    const repaired = wants(inspection, "moved-link") && (yield* adopt(inspection, label, version));
+    if (repaired) yield* reveal(inspection, state, file, version);
+    const detail = `a copy of ${version} in the place of the link of ${label}, and the registry says it ${said}`;
+    report({ kind: "moved-link", ...where, version, detail }, repaired);
+    return repaired;
+  }
+  // Anything else may be the flat file of a prompt below, where the label is not known.
+  if (wanted !== undefined || sealed) {
+    report({ kind: "foreign", ...where, detail: `this stands where the link of ${label} belongs; it ${said}` });
+  }
+  return false;
+}
+
+/** Old layouts had copies, so who asks for those to be brought up to date means these too. */
+function wantsLinks(inspection: Inspection): boolean {
+  return wants(inspection, "projection") || wants(inspection, "legacy");
 }
 
 /** A link that is older than what the head says of its label was not moved by anybody: it was left behind. */
@@ -127,7 +164,11 @@ function* adopt({ store, root, folder, name, plan }: Inspection, label: Label, t
   };
   const next = { ...head, labels: { ...head.labels, [label]: to }, updatedAt, generation: state.loaded.generation + 1 };
   const record = { name: name as PromptName, head: next, history: [entry] };
-  return (yield* appendGeneration(store, root, folder, state, { record, commit, adds: [] })) === "created";
+  try {
+    return (yield* appendGeneration(store, root, folder, state, { record, commit, adds: [] })) === "created";
+  } catch (error) {
+    throw error instanceof NotCreated ? error.error : error;
+  }
 }
 
 /** Shows a version under a name, or takes the name away. */
@@ -151,13 +192,13 @@ function* inspectLatest(inspection: Inspection, state: PromptState): Task<void> 
   const path = pathOf(inspection, LATEST_FILE);
   const shown = yield* readProjection(store, root, `${folder.path}/${LATEST_FILE}`, `${folder.at}/${LATEST_FILE}`);
   if (shown.kind === "other") {
-    const copied = yield* copiedVersion(inspection, state);
-    if (copied === undefined) {
+    const { version } = yield* copyOf(inspection, state, LATEST_FILE);
+    if (version === undefined) {
       report({ kind: "foreign", path, detail: "this is no link and no copy of a version; it is never read" });
       return;
     }
-    const repaired = wants(inspection, "legacy") && (yield* reveal(inspection, state, LATEST_FILE, latest));
-    report({ kind: "legacy", version: copied, path, detail: `a copy of ${copied}, where a link belongs` }, repaired);
+    const repaired = wantsLinks(inspection) && (yield* reveal(inspection, state, LATEST_FILE, latest));
+    report({ kind: "projection", version, path, detail: `a copy of ${version}, where a link belongs` }, repaired);
     return;
   }
   // All versions may lie elsewhere, in the layout of old.
@@ -165,15 +206,6 @@ function* inspectLatest(inspection: Inspection, state: PromptState): Task<void> 
   if (targetOf(shown) === shows && (shows !== undefined || shown.kind === "none")) return;
   const repaired = wants(inspection, "projection") && (yield* reveal(inspection, state, LATEST_FILE, shows));
   report({ kind: "projection", path, detail: `it does not show ${shows ?? "that there is no latest"}` }, repaired);
-}
-
-function* copiedVersion({ store, root, folder, name }: Inspection, state: PromptState): Task<Version | undefined> {
-  const copy = yield* readWhole(store, root, `${folder.path}/${LATEST_FILE}`, at(name as PromptName, LATEST_FILE));
-  if (copy === undefined) return undefined;
-  for (const [version, path] of state.files) {
-    if ((yield* readWhole(store, root, path, at(name as PromptName)))?.text === copy.text) return version;
-  }
-  return undefined;
 }
 
 function* inspectHeadFile(inspection: Inspection, state: PromptState): Task<void> {

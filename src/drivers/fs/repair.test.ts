@@ -119,7 +119,7 @@ describe("repair", () => {
       brief(await doctor(path))
         .map(([kind, where]) => `${kind} ${where}`)
         .sort(),
-    ).toEqual(["legacy a/1.0.0.md", "legacy a/latest.md", "legacy flat.md", "legacy group/dot.prompt"].sort());
+    ).toEqual(["legacy a/1.0.0.md", "projection a/latest.md", "legacy flat.md", "legacy group/dot.prompt"].sort());
     await doctor(path, ["legacy", "projection"]);
     expect(tree(path).filter((file) => !file.startsWith("."))).toEqual([
       "a",

@@ -5,10 +5,11 @@ import { namesIn } from "./files.ts";
 import { closeFolder, type Folder, openFolder, promptPath } from "./folder.ts";
 import { entryOf } from "./layout.ts";
 import { touchChanged } from "./names.ts";
+import { isCopyOfLabel } from "./repair-copies.ts";
 import { inspectFlat, inspectVersions } from "./repair-documents.ts";
 import { inspectPointers } from "./repair-pointers.ts";
 import { inspectTemps } from "./repair-temps.ts";
-import { loadState } from "./state.ts";
+import { loadState, type PromptState } from "./state.ts";
 import { rootOf, type Store } from "./store.ts";
 import { call, type Task } from "./task.ts";
 
@@ -79,7 +80,7 @@ function* inspectFolder(
     const files = (yield* namesIn(folder.at, {})) ?? [];
     const state = name === "" ? undefined : yield* stateFor(inspection);
     yield* inspectTemps(inspection, files, state);
-    const below = yield* inspectOthers(inspection, files, findings);
+    const below = yield* inspectOthers(inspection, files, findings, state);
     if (name !== "" && state !== undefined) {
       yield* inspectVersions(inspection, files);
       yield* inspectPointers(inspection);
@@ -111,7 +112,12 @@ function* stateFor(inspection: Inspection): ReturnType<typeof loadState> {
 }
 
 /** What is neither version nor pointer: folders below, flat files, and what nobody knows. */
-function* inspectOthers(inspection: Inspection, files: readonly string[], findings: Finding[]): Task<PromptName[]> {
+function* inspectOthers(
+  inspection: Inspection,
+  files: readonly string[],
+  findings: Finding[],
+  state: PromptState | undefined,
+): Task<PromptName[]> {
   const { name, folder, report, plan, store, root } = inspection;
   const below: PromptName[] = [];
   const foreign = (file: string, detail: string) => report({ kind: "foreign", path: pathOf(inspection, file), detail });
@@ -129,6 +135,8 @@ function* inspectOthers(inspection: Inspection, files: readonly string[], findin
       if (entry.kind === "folder" && isName(child)) below.push(child);
       else foreign(file, "this folder can't be a prompt: its name is not allowed");
     } else if (flat !== undefined && stats.isFile() && isName(flat)) {
+      // The pointers are looked at for themselves, and what was a link is no prompt, also where it is not sealed.
+      if (entry.kind === "page" && (yield* isCopyOfLabel(inspection, state, entry.label, file))) continue;
       const flatFile = { store, root, plan, name: flat, report: reporter(findings, flat) };
       const moved = yield* inspectFlat(flatFile, `${folder.path}/${file}`);
       if (moved && !files.includes(segment as string)) below.push(flat);

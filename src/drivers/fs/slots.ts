@@ -54,7 +54,7 @@ export function* takenSlot(
   const path = `${folder.path}/${file}`;
   const found = yield* readVersion(store, root, change.name, version, path);
   if (found === undefined) return undefined;
-  yield* readWhole(store, root, path, at(change.name), true);
+  yield* readWhole(store, root, path, at(change.name), { sync: true });
   yield* syncFolder(folder);
   return found;
 }

@@ -1,21 +1,22 @@
 import type { Head, HeadState, ReadAnswer } from "../../driver.ts";
 import { RegistryError } from "../../errors.ts";
 import type { Label, PromptName } from "../../names.ts";
-import { isVersion, type Version } from "../../semver.ts";
+import type { Version } from "../../semver.ts";
 import { readVersion, type StoredVersion } from "./documents.ts";
 import { errno, failure } from "./failure.ts";
-import { isSettled, namesIn, readWhole, type Stamp, sameStamp, stampOf } from "./files.ts";
+import { filesIn, isSettled, readWhole, type Stamp, sameStamp, stampOf } from "./files.ts";
+import { flatVersions } from "./flat.ts";
 import { checkWay, promptPath, refused } from "./folder.ts";
 import { type LoadedHead, loadHead, NO_HEAD } from "./generations.ts";
 import { highest } from "./highest.ts";
-import { flatFiles, generationFile, HEAD_FILE, HEADS_DIR, labelFile, linkTarget, versionFile } from "./layout.ts";
+import { generationFile, HEAD_FILE, HEADS_DIR, labelFile, linkTarget, MAX_LINK_BYTES, versionFile } from "./layout.ts";
 import { NOTHING, type Scan, sameNames, scanOf } from "./scan.ts";
 import { at, type Store } from "./store.ts";
 import { call, pause, type Task } from "./task.ts";
 
+export { flatVersionOf } from "./flat.ts";
+
 export const MAX_ROUNDS = 50;
-// Longer than any name of a version file.
-const MAX_LINK_BYTES = 80;
 
 /** A prompt at one instant: versions and head belong together. */
 export interface PromptState {
@@ -97,8 +98,13 @@ export function* loadState(store: Store, root: string, name: PromptName, dir?: s
     stamp: cacheable ? stamp : undefined,
     answers: new Map(),
   };
-  if (cacheable) store.states.set(name, fresh, 1000 + files.size * 150);
+  if (cacheable) store.states.set(name, fresh, weightOf(fresh));
   return fresh;
+}
+
+/** About the bytes that it takes; of a head's text only what is kept, the history of a clone. */
+function weightOf({ files, loaded }: PromptState): number {
+  return 1000 + files.size * 150 + (loaded.source === "json" ? (loaded.json?.stamp.size ?? 0) : 0);
 }
 
 /** The same, knowing of more tombstones. */
@@ -106,7 +112,7 @@ export function withHidden(store: Store, known: PromptState, versions: Iterable<
   const hidden = new Set([...known.hidden, ...versions]);
   const state = headState(known.loaded, known.state.head, known.scan, known.files, hidden);
   const next = { ...known, hidden, state, answers: new Map() };
-  if (next.stamp !== undefined) store.states.set(known.name, next, 1000 + known.files.size * 150);
+  if (next.stamp !== undefined) store.states.set(known.name, next, weightOf(next));
   return next;
 }
 
@@ -153,7 +159,7 @@ function* observe(store: Store, root: string, name: PromptName, path: string, di
       if (store.known.size > 200_000) store.known.clear();
       store.known.set(path, place);
     }
-    const files = yield* namesIn(dir, at(name));
+    const files = yield* filesIn(dir, at(name));
     if (files === undefined) continue;
     const scan = scanOf(files);
     const loaded = yield* loadHead(store, root, name, path, scan);
@@ -161,7 +167,7 @@ function* observe(store: Store, root: string, name: PromptName, path: string, di
       const stamp = stampOf(before);
       if (sameStamp(stamp, yield* call("lstat", self))) return { scan, loaded, stamp };
     } else {
-      const again = yield* namesIn(dir, at(name));
+      const again = yield* filesIn(dir, at(name));
       if (again !== undefined && sameNames(files, again)) return { scan: scanOf(again), loaded, stamp: undefined };
     }
     if (round > 2) yield* pause();
@@ -204,32 +210,4 @@ function* headOfLinks(store: Store, root: string, path: string, scan: Scan): Tas
     }
   }
   return Object.freeze({ ...NO_HEAD.head, labels: Object.freeze(labels) });
-}
-
-export interface FlatVersion {
-  readonly version: Version;
-  readonly path: string;
-}
-
-/** Versions in the flat layout of old: one file a prompt, beside its folder. They count while the folder has none. */
-export function* flatVersions(store: Store, root: string, name: PromptName, path: string): Task<FlatVersion[]> {
-  const parent = path.slice(0, path.lastIndexOf("/"));
-  const found: FlatVersion[] = [];
-  for (const file of flatFiles(name)) {
-    const flat = `${parent}/${file}`;
-    const stats = yield* call("lstat", flat);
-    if (stats?.isFile() !== true) continue;
-    const text = (yield* readWhole(store, root, flat, at(name)))?.text;
-    const version = text === undefined ? undefined : flatVersionOf(text);
-    if (version !== undefined) found.push({ version, path: flat });
-  }
-  return found;
-}
-
-/** `undefined` for the stand-in for a link, which is a label of the prompt above. */
-export function flatVersionOf(text: string): Version | undefined {
-  if (text.length <= MAX_LINK_BYTES && linkTarget(text) !== undefined) return undefined;
-  const front = /^\ufeff?---[ \t]*\r?\n([\s\S]*?)\r?\n---/.exec(text)?.[1] ?? "";
-  const said = /^version:[ \t]*["']?v?([0-9A-Za-z.-]{1,64})["']?[ \t]*(?:#.*)?$/m.exec(front.replaceAll("\r", ""))?.[1];
-  return said !== undefined && isVersion(said) ? said : ("0.0.0" as Version);
 }

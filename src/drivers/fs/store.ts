@@ -47,6 +47,8 @@ export interface Store {
   readonly states: Lru<PromptState>;
   /** Folders that were seen to lie below the root, as `dev:ino`, by path. */
   readonly known: Map<string, string>;
+  /** Folders whose names, and those of all above them, this process knows to be durable; as `dev:ino`, by name. */
+  readonly durable: Map<string, string>;
   /** What was seen in folders while listing, by their path below the root. */
   readonly folders: Map<string, FolderInfo>;
 }

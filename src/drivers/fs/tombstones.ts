@@ -5,8 +5,9 @@ import { createOnly, discard, NotCreated, writeLoose, writeTemp } from "./create
 import { readVersion, type StoredVersion } from "./documents.ts";
 import { errno } from "./failure.ts";
 import { syncFolder } from "./folder.ts";
-import { oldVersionFile, removedMark, versionFile } from "./layout.ts";
+import { generationFile, HEADS_DIR, oldVersionFile, removedMark, versionFile } from "./layout.ts";
 import { takenSlot, type Writing } from "./slots.ts";
+import { loadState } from "./state.ts";
 import { call, type Task } from "./task.ts";
 
 interface Slot {
@@ -50,29 +51,56 @@ function* fill(writing: Writing, document: SealedDocument): Task<"created" | "ex
   }
 }
 
-/** Puts tombstones in the place of documents. One that is there stays: the first removal is the one that happened. */
+/**
+ * Puts tombstones in the place of documents. One that is there stays: the first removal is the one that happened. So does a
+ * version that somebody has restored since: it was removed when the head said so, and no longer is.
+ *
+ * @param head says that they are removed
+ * @param generation of that head
+ */
 export function* putTombstones(
   writing: Writing,
   tombstones: readonly SealedDocument[],
   head: Pick<Head, "yanked">,
+  generation: number,
 ): Task<void> {
   const { folder } = writing;
+  let last = generation;
   for (const tombstone of tombstones) {
     const { version } = tombstone;
+    const known = head.yanked[version]?.removed === true;
     // Written ahead, so that a list that can't tell a tombstone by its name knows where to look.
-    if (head.yanked[version]?.removed !== true) yield* mark(writing, version);
+    if (!known) yield* mark(writing, version);
     for (let done = false; !done; ) {
+      const said: number | undefined = known ? yield* removedAt(writing, version, last) : last;
+      if (said === undefined) break;
+      last = said;
       const { file, stored } = yield* slotOf(writing, version);
       if (stored?.tombstone === true) break;
       if (stored === undefined) done = (yield* fill(writing, tombstone)) === "created";
       else {
         done = yield* replace(writing, tombstone.text, file, function* () {
-          return (yield* slotOf(writing, version)).stored?.tombstone === false;
+          if ((yield* slotOf(writing, version)).stored?.tombstone !== false) return false;
+          // Last of all: of a document that is still there, only the head tells that it was restored.
+          return !known || !(yield* isOvertaken(writing, said));
         });
       }
     }
   }
   if (tombstones.length > 0) yield* syncFolder(folder);
+}
+
+function* isOvertaken({ folder }: Writing, generation: number): Task<boolean> {
+  const next = `${folder.at}/${HEADS_DIR}/${generationFile(generation + 1)}`;
+  return (yield* call("lstat", next)) !== undefined;
+}
+
+/** Generation of the newest head, which most often is the one known; `undefined` when it does not call the version removed. */
+function* removedAt(writing: Writing, version: Version, generation: number): Task<number | undefined> {
+  if (!(yield* isOvertaken(writing, generation))) return generation;
+  const { store, root, change, folder } = writing;
+  const state = yield* loadState(store, root, change.name, folder.at);
+  return state?.state.head.yanked[version]?.removed === true ? state.loaded.generation : undefined;
 }
 
 function* mark({ folder }: Writing, version: Version): Task<void> {

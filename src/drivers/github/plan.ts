@@ -5,6 +5,7 @@ import { encodeHead } from "../../head.ts";
 import type { Label, PromptName } from "../../names.ts";
 import { labelTarget } from "../../rules/latest.ts";
 import type { Version } from "../../semver.ts";
+import { checkHeadSize } from "../fs/generations.ts";
 import { HEAD_FILE, LATEST_FILE, labelFile, removedMark, versionFile } from "../fs/layout.ts";
 import { headText, type Writing } from "./digests.ts";
 import { blobId } from "./objects.ts";
@@ -143,8 +144,11 @@ async function applyChange(work: Work, change: Change, commit: Writing): Promise
     // Without a head the links are what there is, and from now on the head is.
     const { generation: _, ...kept } = before.loaded.source === "none" ? before.state.head : before.loaded.raw;
     const next = { ...(head?.next ?? kept), generation: before.loaded.generation + 1 };
+    // All of it: here this file alone tells the history. What a clone could not read is refused.
     const history = [...(await states.entries(before)), ...(head?.entries ?? [])];
-    files.set(HEAD_FILE, file(encodeHead({ name, head: next, history })));
+    const text = encodeHead({ name, head: next, history });
+    checkHeadSize(text, name, HEAD_FILE, "github");
+    files.set(HEAD_FILE, file(text));
   }
   if (files.size === 0) return { status: "done", head: before.state };
   return { status: "done", head: await show(work, before, work.write(prompt, files), commit) };
