@@ -123,55 +123,74 @@ export type Size = number | string;
 export type Place = string | StorageConfig;
 
 export interface CacheConfig {
-  readonly ttl?: Duration;
-  readonly staleWhileRevalidate?: Duration;
-  readonly staleIfError?: Duration;
-  readonly documentMaxAge?: Duration;
-  readonly negativeTtl?: Duration;
-  readonly maxBytes?: Size;
-  readonly poll?: Duration;
+  readonly ttl?: Duration | undefined;
+  readonly staleWhileRevalidate?: Duration | undefined;
+  readonly staleIfError?: Duration | undefined;
+  readonly documentMaxAge?: Duration | undefined;
+  readonly negativeTtl?: Duration | undefined;
+  readonly maxBytes?: Size | undefined;
+  readonly poll?: Duration | undefined;
   /** A folder for the second tier. */
-  readonly disk?: string | { readonly path: string; readonly maxBytes?: Size };
+  readonly disk?: string | { readonly path: string; readonly maxBytes?: Size | undefined } | undefined;
   /** Read at start: `["support/triage@production"]`. */
-  readonly preload?: readonly string[];
+  readonly preload?: readonly string[] | undefined;
 }
 
 /** What may be published; see docs/policy.md. */
 export interface PolicyConfig {
-  readonly rules?: { readonly [R in PolicyRule]?: Severity | "off" };
-  readonly required?: readonly string[];
-  readonly maxBytes?: Size;
+  readonly rules?: { readonly [R in PolicyRule]?: Severity | "off" | undefined } | undefined;
+  readonly required?: readonly string[] | undefined;
+  readonly maxBytes?: Size | undefined;
 }
 
 /** What may be passed, and stands in a file; see docs/layers.md for what each layer does. */
 export interface RegistryConfig {
-  readonly storage?: Place;
-  readonly author?: string;
-  readonly cache?: boolean | CacheConfig;
-  readonly fallback?: readonly Place[];
+  readonly storage?: Place | undefined;
+  readonly author?: string | undefined;
+  readonly cache?: boolean | CacheConfig | undefined;
+  readonly fallback?: readonly Place[] | undefined;
   readonly retry?:
     | boolean
     | {
-        readonly attempts?: number;
-        readonly baseDelay?: Duration;
-        readonly maxDelay?: Duration;
-        readonly budget?: number;
-      };
-  readonly timeout?: false | Duration | { readonly attempt?: Duration; readonly call?: Duration };
+        readonly attempts?: number | undefined;
+        readonly baseDelay?: Duration | undefined;
+        readonly maxDelay?: Duration | undefined;
+        readonly budget?: number | undefined;
+      }
+    | undefined;
+  readonly timeout?:
+    | false
+    | Duration
+    | { readonly attempt?: Duration | undefined; readonly call?: Duration | undefined }
+    | undefined;
   readonly circuit?:
     | boolean
-    | { readonly failures?: number; readonly cooldown?: Duration; readonly maxCooldown?: Duration };
+    | {
+        readonly failures?: number | undefined;
+        readonly cooldown?: Duration | undefined;
+        readonly maxCooldown?: Duration | undefined;
+      }
+    | undefined;
   readonly limit?:
     | number
-    | { readonly concurrency?: number; readonly rate?: number; readonly burst?: number; readonly queue?: number };
-  readonly readonly?: boolean;
-  readonly prefix?: string;
-  readonly mirror?: Place | { readonly to: Place; readonly cursor?: string; readonly poll?: Duration };
-  readonly route?: readonly { readonly names: string; readonly storage: Place }[];
-  readonly trace?: boolean;
-  readonly policy?: boolean | PolicyConfig;
+    | {
+        readonly concurrency?: number | undefined;
+        readonly rate?: number | undefined;
+        readonly burst?: number | undefined;
+        readonly queue?: number | undefined;
+      }
+    | undefined;
+  readonly readonly?: boolean | undefined;
+  readonly prefix?: string | undefined;
+  readonly mirror?:
+    | Place
+    | { readonly to: Place; readonly cursor?: string | undefined; readonly poll?: Duration | undefined }
+    | undefined;
+  readonly route?: readonly { readonly names: string; readonly storage: Place }[] | undefined;
+  readonly trace?: boolean | undefined;
+  readonly policy?: boolean | PolicyConfig | undefined;
   /** What `prompt-registry serve` goes by; see docs/server.md. */
-  readonly server?: z.input<typeof serverSchema>;
+  readonly server?: z.input<typeof serverSchema> | undefined;
 }
 
 export type ConfigProblems = readonly string[];

@@ -1,11 +1,10 @@
-import { readFileSync } from "node:fs";
 import { resolve } from "node:path";
-import { load } from "js-yaml";
+import { readConfigFile } from "./config-file.ts";
 import type { CheckedConfig, ConfigProblems, RegistryConfig } from "./config-schema.ts";
 import type { StorageConfig } from "./config-storages.ts";
 import type { StorageDriver } from "./driver.ts";
 import type { GithubOptions } from "./drivers/github/index.ts";
-import { RegistryError, show } from "./errors.ts";
+import { isRegistryError, RegistryError } from "./errors.ts";
 import { readVariables } from "./layers/config/variables.ts";
 import { parseLocation } from "./location.ts";
 import type { PublishPolicy } from "./policy/types.ts";
@@ -29,18 +28,17 @@ export type ConfigInput = string | RegistryConfig;
 
 export interface LoadOptions {
   /** Where `prompt-registry.config.json|yaml|yml` is looked for and relative paths start. Default: the working directory. */
-  readonly cwd?: string;
+  readonly cwd?: string | undefined;
   /**
    * Where settings (`PROMPT_REGISTRY_*`) are looked for. Default `process.env`; `{}` for none. Tokens of backends are looked for
    * in the environment of the process.
    */
-  readonly env?: Readonly<Record<string, string | undefined>>;
+  readonly env?: Readonly<Record<string, string | undefined>> | undefined;
   /** A configuration file, or `false` to read none. Default: the one in `cwd`, if there is one. */
-  readonly configFile?: string | false;
+  readonly configFile?: string | false | undefined;
 }
 
 export const DEFAULT_STORAGE = "file:.";
-const FILES = ["prompt-registry.config.json", "prompt-registry.config.yaml", "prompt-registry.config.yml"];
 
 type Backend = StorageConfig["backend"];
 type Of<B extends Backend> = Extract<StorageConfig, { readonly backend: B }>;
@@ -56,7 +54,7 @@ const BACKENDS: Openers = {
   memory: async () => (await import("./drivers/memory.ts")).memory(),
   file: async (config, { cwd }) => (await import("./drivers/fs/index.ts")).fs(inFolder(config, cwd)),
   sqlite: async (config, { cwd }) => (await import("./drivers/sql/index.ts")).sqlite(inFolder(config, cwd)),
-  postgres: async ({ backend: _, ...options }) => (await import("./drivers/sql/index.ts")).postgres(options),
+  postgres: async ({ backend: _, ...options }) => (await import("./drivers/sql/index.ts")).postgresWhenThere(options),
   snapshot: async (config, { cwd }) => (await import("./drivers/snapshot/index.ts")).snapshot(inFolder(config, cwd)),
   http: async ({ backend: _, ...options }, { environmentToken }) =>
     (await import("./drivers/http/index.ts")).http({ ...options, environmentToken }),
@@ -104,7 +102,7 @@ function inFolder<C extends { readonly backend: string; readonly path: string }>
 export async function createStorage(
   backend: Backend,
   config: Readonly<Record<string, unknown>> = {},
-  options: { readonly cwd?: string } = {},
+  options: { readonly cwd?: string | undefined } = {},
 ): Promise<StorageDriver> {
   const { checkStorage } = await import("./config-schema.ts");
   const beside = { cwd: options.cwd ?? process.cwd(), environmentToken: true };
@@ -123,80 +121,43 @@ function openStorage<B extends Backend>(config: Of<B>, beside: Beside): Promise<
  */
 export async function loadConfig(input: ConfigInput = {}, options: LoadOptions = {}): Promise<CheckedConfig> {
   const passed = typeof input === "string" ? { storage: input } : input;
-  const { config: named, ...variables } = readVariables(options.env ?? process.env);
-  const file = await readConfigFile(options, named as string | undefined);
+  const { settings, problems: found } = readVariables(options.env ?? process.env);
+  const { config: named, ...variables } = settings;
+  const problems = [...found];
+  // What is wrong in one place keeps nothing from being looked at in the others.
+  const noting = <T>(look: () => T): T | undefined => {
+    try {
+      return look();
+    } catch (error) {
+      if (!isRegistryError(error, "CONFIG")) throw error;
+      problems.unshift(error);
+      return undefined;
+    }
+  };
+  const file = noting(() => readConfigFile(options, named as string | undefined));
   const merged = { storage: DEFAULT_STORAGE, ...file, ...variables, ...defined(passed) };
   // Checking needs a schema library that a plain folder should not have to wait for.
-  if (isPlain(merged)) return { storage: parseLocation(merged.storage) };
+  if (problems.length === 0 && isPlain(merged)) return { storage: parseLocation(merged.storage) };
   const { checkConfig } = await import("./config-schema.ts");
-  return checkConfig(merged);
+  const config = noting(() => checkConfig(merged));
+  if (config === undefined || problems.length > 0) throw together(problems);
+  return config;
+}
+
+/** One error that says all of it; one alone is thrown as it is, as it may know a line and a column. */
+function together(problems: readonly RegistryError[]): RegistryError {
+  const [first] = problems as readonly [RegistryError];
+  if (problems.length === 1) return first;
+  const issues = problems.flatMap(({ message, context }) => context.issues ?? [message]);
+  return new RegistryError("CONFIG", `the configuration is wrong: ${issues.join("; ")}`, {
+    issues,
+    ...(first.context.field === undefined ? {} : { field: first.context.field }),
+  });
 }
 
 function isPlain(config: Readonly<Record<string, unknown>>): config is { readonly storage: string } {
   const { storage } = config;
   return typeof storage === "string" && !storage.includes("?") && Object.keys(config).length === 1;
-}
-
-async function readConfigFile(options: LoadOptions, named: string | undefined): Promise<Record<string, unknown>> {
-  const cwd = options.cwd ?? process.cwd();
-  const wanted = options.configFile ?? named;
-  if (wanted === false) return {};
-  if (wanted !== undefined) return (await parseFile(resolve(cwd, wanted), true)) ?? {};
-  const found: { path: string; config: Record<string, unknown> }[] = [];
-  for (const path of FILES) {
-    const config = await parseFile(resolve(cwd, path), false);
-    if (config !== undefined) found.push({ path, config });
-  }
-  if (found.length > 1) {
-    throw new RegistryError("CONFIG", `there are ${found.map((f) => f.path).join(" and ")}; keep one of them`, {
-      field: "config",
-    });
-  }
-  return found[0]?.config ?? {};
-}
-
-async function parseFile(path: string, required: boolean): Promise<Record<string, unknown> | undefined> {
-  let text: string;
-  try {
-    // Synchronous, as it is once at the start: to load node:fs/promises alone takes longer than these small files.
-    text = readFileSync(path, "utf8");
-  } catch (error) {
-    if (!required && (error as NodeJS.ErrnoException).code === "ENOENT") return undefined;
-    throw new RegistryError("CONFIG", `the configuration file ${show(path)} can't be read`, {
-      field: "config",
-      path,
-      cause: error,
-    });
-  }
-  let value: unknown;
-  try {
-    value = path.endsWith(".json") ? JSON.parse(text) : load(text);
-  } catch (error) {
-    const at = placeOf(error, text);
-    const where = at === undefined ? "" : `: see line ${at.line}, column ${at.column}`;
-    throw new RegistryError("CONFIG", `the configuration file ${show(path)} does not parse${where}`, {
-      field: "config",
-      path,
-      ...at,
-    });
-  }
-  if (value !== null && typeof value === "object" && !Array.isArray(value)) return value as Record<string, unknown>;
-  throw new RegistryError("CONFIG", `the configuration file ${show(path)} must hold a mapping of settings`, {
-    field: "config",
-    path,
-  });
-}
-
-/** Where a parser stopped. Its message may repeat what stands there, which may be a secret. */
-function placeOf(error: unknown, text: string): { readonly line: number; readonly column: number } | undefined {
-  const { mark, message = "" } = error as { mark?: { line?: unknown; column?: unknown }; message?: string };
-  if (typeof mark?.line === "number" && typeof mark.column === "number") {
-    return { line: mark.line + 1, column: mark.column + 1 };
-  }
-  const position = / at position (\d{1,15})(?: \(line \d+ column \d+\))?$/.exec(message)?.[1];
-  if (position === undefined) return undefined;
-  const lines = text.slice(0, Number(position)).split("\n");
-  return { line: lines.length, column: (lines.at(-1) as string).length + 1 };
 }
 
 /** Without keys that are there but undefined: these say nothing, and override nothing. */
@@ -206,16 +167,16 @@ function defined<T extends object>(value: T): T {
 
 export interface OpenOptions extends LoadOptions, RegistryOptions {
   /** Named as author where neither a call nor the configuration names one. */
-  readonly defaultAuthor?: string;
+  readonly defaultAuthor?: string | undefined;
   /** Where neither a call nor the configuration says anything about a policy: the default one. Default `false`. */
-  readonly defaultPolicy?: boolean;
+  readonly defaultPolicy?: boolean | undefined;
   /** Put directly around every storage that is opened, below all layers: to count or to watch. Default: nothing. */
-  readonly wrapStorage?: (driver: StorageDriver) => StorageDriver;
+  readonly wrapStorage?: ((driver: StorageDriver) => StorageDriver) | undefined;
   /**
    * The one origin that `PROMPT_REGISTRY_TOKEN` is for, where `PROMPT_REGISTRY_TOKEN_ORIGIN` names none. Default: that of
    * the main storage.
    */
-  readonly tokenOrigin?: string;
+  readonly tokenOrigin?: string | undefined;
 }
 
 /**

@@ -121,7 +121,10 @@ export class PromptRegistry {
    * @example
    * await registry.storePrompt({ name: "support/triage", bump: "minor", text, labels: ["staging"], message: "shorter" });
    */
-  async storePrompt(request: StoreRequest, options: { readonly signal?: AbortSignal } = {}): Promise<StoreResult> {
+  async storePrompt(
+    request: StoreRequest,
+    options: { readonly signal?: AbortSignal | undefined } = {},
+  ): Promise<StoreResult> {
     return storeOne(this.#context, request, options);
   }
 
@@ -178,7 +181,7 @@ export class PromptRegistry {
    *
    * @param options `to`: the version; default: the one before what `latest` selects now
    */
-  rollback(name: string, options: ChangeOptions & { readonly to?: string } = {}): Promise<PointerResult> {
+  rollback(name: string, options: ChangeOptions & { readonly to?: string | undefined } = {}): Promise<PointerResult> {
     return rollback(this.#context, name, options);
   }
 
@@ -245,7 +248,7 @@ export class PromptRegistry {
   async diff(
     a: PromptSelector,
     b: PromptSelector,
-    options: { readonly signal?: AbortSignal } = {},
+    options: { readonly signal?: AbortSignal | undefined } = {},
   ): Promise<PromptDiff> {
     const from = this.#reader.ref(a);
     const to = this.#reader.ref(typeof b === "string" && b.startsWith("@") ? `${from.name}${b}` : b);
@@ -264,7 +267,7 @@ export class PromptRegistry {
   }
 
   /** Whether the storage can be reached and does what it claims. */
-  check(options: { readonly signal?: AbortSignal } = {}): Promise<Health> {
+  check(options: { readonly signal?: AbortSignal | undefined } = {}): Promise<Health> {
     return this.driver.check(operation(options));
   }
 

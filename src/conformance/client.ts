@@ -40,6 +40,12 @@ export interface Stream {
 }
 
 const MAX_WAITS = 5;
+/** A body above this is held back for a moment. Bytes. */
+const LARGE = 64 * 1024;
+/** How long it is held back; and when the connection broke all the same. Milliseconds. */
+const [PAUSE, LONG_PAUSE] = [250, 5000];
+/** What the end of a connection looks like to who writes to it. */
+const BROKEN = new Set(["EPIPE", "ECONNRESET"]);
 
 /** Sends requests to one server, with the credentials of one caller. */
 export class Client {
@@ -98,7 +104,7 @@ export class Client {
     });
   }
 
-  #once(method: string, path: string, ask: Ask): Promise<Answer> {
+  #once(method: string, path: string, ask: Ask, pause = PAUSE): Promise<Answer> {
     const content =
       ask.json === undefined
         ? ask.body === undefined
@@ -108,24 +114,36 @@ export class Client {
     return new Promise((resolve, reject) => {
       const request = this.#request(method, path, this.#headersOf(ask, content, method));
       let answered = false;
+      const upload = uploadOf(request, content, pause);
       request.on("response", (response) => {
         answered = true;
+        upload.stop();
         collect(response).then(
-          (bytes) => resolve(answerOf(`${method} ${path}`, response.statusCode ?? 0, response.headers, bytes)),
+          (bytes) => {
+            // The server wants no more of it, and nothing else can be asked there.
+            if (!request.writableEnded) request.destroy();
+            resolve(answerOf(`${method} ${path}`, response.statusCode ?? 0, response.headers, bytes));
+          },
           (error: unknown) => reject(unreachable(this.origin, error)),
         );
       });
       request.on("timeout", () => request.destroy(new Error("no answer in time")));
       request.on("error", (error: NodeJS.ErrnoException) => {
+        upload.stop();
+        const isBroken = !answered && BROKEN.has(error.code ?? "");
         // A server may close a connection just when it is used again.
-        if (!answered && request.reusedSocket && error.code === "ECONNRESET") {
-          this.#once(method, path, ask).then(resolve, reject);
+        if (isBroken && request.reusedSocket) {
+          this.#once(method, path, ask, pause).then(resolve, reject);
+          return;
+        }
+        // Its refusal is lost with a connection that breaks under the rest of the body: it gets longer to say so before.
+        if (isBroken && upload.isHeld && pause < LONG_PAUSE) {
+          this.#once(method, path, ask, LONG_PAUSE).then(resolve, reject);
           return;
         }
         // And it may answer, and hang up, before it has taken a body that it refuses.
         setTimeout(() => answered || reject(unreachable(this.origin, error)), 50);
       });
-      request.end(content);
     });
   }
 
@@ -176,6 +194,27 @@ export class Client {
     request.setTimeout(0);
     return streamOf(response, () => request.destroy());
   }
+}
+
+interface Upload {
+  /** Whether the body is a large one. */
+  readonly isHeld: boolean;
+  /** What was not sent yet is not sent any more. */
+  stop(): void;
+}
+
+/**
+ * Sends a large body only after a pause: a server that refuses it by its length answers then, and closes, before there is
+ * anything on its way that would break the connection and take the answer along.
+ */
+function uploadOf(request: ClientRequest, content: Buffer | undefined, pause: number): Upload {
+  if (content === undefined || content.length <= LARGE) {
+    request.end(content);
+    return { isHeld: false, stop() {} };
+  }
+  request.flushHeaders();
+  const timer = setTimeout(() => request.end(content), pause);
+  return { isHeld: true, stop: () => clearTimeout(timer) };
 }
 
 function streamOf(response: IncomingMessage, close: () => void): Stream {

@@ -1,4 +1,5 @@
 import { randomBytes } from "node:crypto";
+import { setMaxListeners } from "node:events";
 import { isRegistryError, RegistryError, show } from "../errors.ts";
 import { isName } from "../names.ts";
 import { type Service, service as serviceSchema } from "../server/protocol/schemas.ts";
@@ -35,7 +36,7 @@ const CODES: Check = {
  * for (const { id, detail } of report.results.filter((r) => r.status === "failed")) console.error(id, detail);
  */
 export async function checkConformance(url: string, options: ConformanceOptions = {}): Promise<ConformanceReport> {
-  const { prefix, only, readOnly = false, timeout = 30_000, signal, token, limitedToken } = options;
+  const { prefix, only, readOnly = false, timeout = 30_000, token, limitedToken } = options;
   const origin = originOf(url);
   if (token !== undefined || limitedToken !== undefined) refusePlainText(origin);
   const fresh = `conformance-${randomBytes(5).toString("hex")}`;
@@ -49,6 +50,9 @@ export async function checkConformance(url: string, options: ConformanceOptions 
   if (!CHECKS.some(({ id }) => matches(id)) && !matches(CODES.id)) {
     throw new RegistryError("INVALID", `no check has an id like ${show(only)}`, { field: "only" });
   }
+  // One of its own, as every request of a race listens to it.
+  const signal = options.signal === undefined ? undefined : AbortSignal.any([options.signal]);
+  if (signal !== undefined) setMaxListeners(0, signal);
   const odd = new Map<string, string>();
   const seen = (answer: Answer) => judge(answer, odd);
   const client = (credentials: string | undefined) => new Client(origin, { token: credentials, timeout, signal, seen });

@@ -42,20 +42,20 @@ export interface ConformanceReport {
 
 export interface ConformanceOptions {
   /** Of somebody with all rights on the prefix; what it may not do is skipped. Default: no credentials. */
-  readonly token?: string;
+  readonly token?: string | undefined;
   /** Of somebody who may not read the prefix. Default: the checks that need one are skipped. */
-  readonly limitedToken?: string;
+  readonly limitedToken?: string | undefined;
   /** Everything is written below `PREFIX/conformance-…`. Default: `conformance-…`. */
-  readonly prefix?: string;
+  readonly prefix?: string | undefined;
   /** Only checks whose id has this text, or matches it with `*` for any characters. */
-  readonly only?: string;
+  readonly only?: string | undefined;
   /** Leave out every check that writes. */
-  readonly readOnly?: boolean;
-  readonly signal?: AbortSignal;
+  readonly readOnly?: boolean | undefined;
+  readonly signal?: AbortSignal | undefined;
   /** Milliseconds that one reply, and a third of which a change on its way to the feed, may take. Default 30,000. */
-  readonly timeout?: number;
+  readonly timeout?: number | undefined;
   /** Told of each result as it is known. */
-  readonly onResult?: (result: CheckResult) => void;
+  readonly onResult?: ((result: CheckResult) => void) | undefined;
 }
 
 /** The server breaks the rule. */

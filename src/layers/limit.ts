@@ -6,13 +6,13 @@ import { checkCount } from "./signal.ts";
 
 export interface LimitOptions {
   /** Calls under way at the same time. Default 32. */
-  readonly concurrency?: number;
+  readonly concurrency?: number | undefined;
   /** Calls a second; default: no limit. */
-  readonly rate?: number;
+  readonly rate?: number | undefined;
   /** Calls that may come at once before `rate` holds; default: `rate`, at least 1. */
-  readonly burst?: number;
+  readonly burst?: number | undefined;
   /** Calls that may wait; one more is `RATE_LIMITED`. Default 1,000. */
-  readonly queue?: number;
+  readonly queue?: number | undefined;
 }
 
 interface Waiter {

@@ -7,18 +7,18 @@ import { checkCount, checkDuration, isOver, sleep } from "./signal.ts";
 
 export interface RetryOptions {
   /** Tries in all, the first one included. Default 3. */
-  readonly attempts?: number;
+  readonly attempts?: number | undefined;
   /** Milliseconds; the wait before the nth retry is a random part of `baseDelay * 2^(n-1)`. Default 50. */
-  readonly baseDelay?: number;
+  readonly baseDelay?: number | undefined;
   /** Milliseconds; no wait is longer, and a store that asks for a longer one is not asked again. Default 5,000. */
-  readonly maxDelay?: number;
+  readonly maxDelay?: number | undefined;
   /**
    * Retries that may be spent while nothing succeeds, shared by all calls. Every success gives a tenth of one back. In a
    * full outage this, and not `attempts`, is what bounds the load. Default 10.
    */
-  readonly budget?: number;
+  readonly budget?: number | undefined;
   /** 0 to 1, for tests. Default `Math.random`. */
-  readonly random?: () => number;
+  readonly random?: (() => number) | undefined;
 }
 
 /** Successes that earn one retry: a store that works now and then is asked at most a tenth more. */

@@ -44,9 +44,9 @@ export interface TraceEvent {
 
 export interface TraceOptions {
   /** Makes the spans. Default: none. */
-  readonly tracer?: SpanTracer;
+  readonly tracer?: SpanTracer | undefined;
   /** Called at the end of every call; what it throws is ignored. Default: none. */
-  readonly log?: (event: TraceEvent) => void;
+  readonly log?: ((event: TraceEvent) => void) | undefined;
 }
 
 const MAX_NAMES = 10;

@@ -15,16 +15,16 @@ export interface Context {
 
 export interface RegistryOptions {
   /** Who is named as author of changes when a call names nobody. */
-  readonly author?: string;
+  readonly author?: string | undefined;
   /**
    * Asked about every version before it is stored; what it blocks is `INVALID`. Made by `createPolicy` of
    * `prompt-registry/policy`. Default: none. With one, a publish reads what is there before it writes.
    */
-  readonly policy?: PublishPolicy;
+  readonly policy?: PublishPolicy | undefined;
   /** The clock; for tests. */
-  readonly now?: () => Date;
+  readonly now?: (() => Date) | undefined;
   /** Makes commit ids; for tests. Default: random UUIDs. */
-  readonly newId?: () => string;
+  readonly newId?: (() => string) | undefined;
 }
 
 export function createContext(driver: StorageDriver, options: RegistryOptions): Context {
@@ -40,10 +40,10 @@ export function createContext(driver: StorageDriver, options: RegistryOptions): 
 /** What a caller may say about any change. */
 export interface ChangeOptions {
   /** Who makes the change; at most 200 characters. */
-  readonly author?: string;
+  readonly author?: string | undefined;
   /** Why; at most 2000 characters. */
-  readonly message?: string;
-  readonly signal?: AbortSignal;
+  readonly message?: string | undefined;
+  readonly signal?: AbortSignal | undefined;
 }
 
 export function actOf(context: Context, options: ChangeOptions): Act {

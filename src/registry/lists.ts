@@ -5,28 +5,28 @@ import { checkLimit, Listing } from "./pages.ts";
 
 export interface ListOptions {
   /** Only names that start with this. */
-  readonly prefix?: string;
+  readonly prefix?: string | undefined;
   /** Only prompts whose name or latest text holds this; where the storage can search. */
-  readonly text?: string;
+  readonly text?: string | undefined;
   /** Items a page, 1 to 1000. Default 100. */
-  readonly limit?: number;
-  readonly cursor?: Cursor;
+  readonly limit?: number | undefined;
+  readonly cursor?: Cursor | undefined;
   /** `heads`: labels, latest version and the like with each name, without a call each. */
-  readonly include?: "heads";
+  readonly include?: "heads" | undefined;
   /** Also prompts of which every version was removed. */
-  readonly includeRemoved?: boolean;
-  readonly signal?: AbortSignal;
+  readonly includeRemoved?: boolean | undefined;
+  readonly signal?: AbortSignal | undefined;
 }
 
 export interface PageOptions {
-  readonly limit?: number;
-  readonly cursor?: Cursor;
-  readonly signal?: AbortSignal;
+  readonly limit?: number | undefined;
+  readonly cursor?: Cursor | undefined;
+  readonly signal?: AbortSignal | undefined;
 }
 
 export interface VersionListOptions extends PageOptions {
   /** Also removed versions. */
-  readonly includeRemoved?: boolean;
+  readonly includeRemoved?: boolean | undefined;
 }
 
 export function listPrompts(driver: StorageDriver, options: ListOptions): Listing<PromptEntry> {

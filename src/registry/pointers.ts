@@ -26,7 +26,7 @@ import { commitHead, headChange } from "./write.ts";
 
 export interface LabelOptions extends ChangeOptions {
   /** The version the label must be on now (`null`: not set), else `CONFLICT`. */
-  readonly expect?: string | null;
+  readonly expect?: string | null | undefined;
 }
 
 /** What a change of labels, pin, yanks or deprecation did. */
@@ -120,7 +120,7 @@ export async function removeLabel(
 export async function rollback(
   context: Context,
   name: string,
-  options: ChangeOptions & { readonly to?: string },
+  options: ChangeOptions & { readonly to?: string | undefined },
 ): Promise<PointerResult> {
   const parsed = parseName(name);
   let to = options.to === undefined ? undefined : parseVersion(options.to);

@@ -10,9 +10,9 @@ import { Prompt } from "./prompt.ts";
 import { type PromptSelector, refOf } from "./selector.ts";
 
 export interface GetOptions {
-  readonly signal?: AbortSignal;
+  readonly signal?: AbortSignal | undefined;
   /** Also read labels, yank and deprecation of an exact version (one more look at the head). Default `false`. */
-  readonly status?: boolean;
+  readonly status?: boolean | undefined;
 }
 
 const MAX_REMEMBERED = 65_536;

@@ -20,29 +20,29 @@ import { type Bump, parseVersion, type Version } from "../semver.ts";
 export interface StoreRequest {
   readonly name: string;
   /** Exact version; or see `bump`. One of the two, unless `text` is a sealed document, which brings its own. */
-  readonly version?: string;
+  readonly version?: string | undefined;
   /**
    * Choose the version after the highest one there is, removed ones included; `1.0.0` for a new prompt. A text equal to
    * that of the highest version is `unchanged` and makes no version.
    */
-  readonly bump?: Bump;
+  readonly bump?: Bump | undefined;
   /** The author's text, or a whole sealed document, which is taken as it is under its own name and version. */
   readonly text: string;
   /** At most 200 characters. */
-  readonly author?: string;
+  readonly author?: string | undefined;
   /** At most 2000 characters. */
-  readonly message?: string;
+  readonly message?: string | undefined;
   /** Labels to put on this version, with it. */
-  readonly labels?: readonly string[];
+  readonly labels?: readonly string[] | undefined;
   /**
    * What `latest` must select now (`null`: nothing), else `CONFLICT`. Of several writers that expect the same, one wins.
    * Writers that expect nothing are not held up, and are seen only if they came before the look.
    */
-  readonly expect?: string | null;
+  readonly expect?: string | null | undefined;
   /** Lift a pin that a rollback set, so that `latest` follows the highest version again. */
-  readonly unpin?: boolean;
+  readonly unpin?: boolean | undefined;
   /** Publish in spite of these rules of the policy, for this reason; both go into the message, and so into the history. */
-  readonly allow?: Allowance;
+  readonly allow?: Allowance | undefined;
 }
 
 /** A checked request. Every field is always there, so that all of them have one shape: a batch has thousands. */

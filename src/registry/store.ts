@@ -14,7 +14,7 @@ import { backOff, commitAll, MAX_ROUNDS, MAX_UNKNOWN, tooBusy, wasCommitted } fr
 
 export interface StoreManyOptions extends ChangeOptions {
   /** All prompts or none; needs a storage whose atomicity is `batch`. Default `false`. */
-  readonly atomic?: boolean;
+  readonly atomic?: boolean | undefined;
 }
 
 /**

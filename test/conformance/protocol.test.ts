@@ -1,15 +1,20 @@
+import { getMaxListeners } from "node:events";
 import { mkdtempSync, rmSync } from "node:fs";
 import type { AddressInfo } from "node:net";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, describe, expect, it } from "vitest";
+import { loadConfig } from "../../src/config.ts";
 import { CHECKS } from "../../src/conformance/checks.ts";
 import { checkConformance, junitOf } from "../../src/conformance/index.ts";
 import type { StorageDriver } from "../../src/driver.ts";
 import { memory } from "../../src/drivers/memory.ts";
 import { sqlite } from "../../src/drivers/sql/index.ts";
 import { PromptRegistry } from "../../src/registry.ts";
+import { serverPlaces } from "../../src/server/access/configured.ts";
+import { issueToken, openTokens } from "../../src/server/access/index.ts";
+import { serveConfigured } from "../../src/server/configured.ts";
 import { createHandler } from "../../src/server/handler.ts";
 import { serve } from "../../src/server/node/serve.ts";
 import type { Grant, Handler, Right } from "../../src/server/types.ts";
@@ -39,6 +44,9 @@ const STORES: Readonly<Record<string, () => Promise<StorageDriver>>> = {
   sqlite: () => sqlite({ path: join(folder, "registry.db") }),
 };
 
+/** As `serve --storage` finds them where there is no file and no variable. */
+const settings = (cwd: string, storage: string) => loadConfig({ storage }, { cwd, env: {}, configFile: false });
+
 async function serving(driver: StorageDriver) {
   const registry = new PromptRegistry(driver);
   const server = await serve(registry, { access, port: 0 });
@@ -62,6 +70,67 @@ describe("protocol v1", () => {
       const { items } = await server.registry.listPrompts({ includeRemoved: true, limit: 1000 });
       expect(items.every(({ name }) => name.startsWith(report.left as string))).toBe(true);
       expect((await server.registry.verify()).ok).toBe(true);
+    } finally {
+      await server.stop();
+    }
+  });
+
+  it("is kept by `serve` as it starts without settings, with tokens and the default policy", async () => {
+    const cwd = mkdtempSync(join(folder, "tokens-"));
+    const config = { ...(await settings(cwd, "sqlite:./registry.db")), server: { port: 0, log: "off" as const } };
+    const tokens = await openTokens((await serverPlaces(config)).tokens, cwd);
+    const { token } = await issueToken(tokens, { name: "ada", scopes: ["admin", "import"] });
+    const limited = await issueToken(tokens, { name: "bob", scopes: ["read:other"] });
+    await tokens.close();
+    const server = await serveConfigured(config, { cwd, log: () => {} });
+    try {
+      const report = await checkConformance(server.url, { token, limitedToken: limited.token });
+      expect(report.results.filter(({ status }) => status !== "passed")).toEqual([]);
+      expect(report.passed).toBe(CHECKS.length + 1);
+    } finally {
+      await server.stop(0);
+    }
+  });
+
+  it("is kept by `serve --open` over a folder, with the default policy", async () => {
+    const cwd = mkdtempSync(join(folder, "open-"));
+    const config = { ...(await settings(cwd, "file:./f")), server: { port: 0, log: "off" as const } };
+    const server = await serveConfigured(config, { cwd, open: true, log: () => {} });
+    try {
+      const report = await checkConformance(server.url);
+      expect(report.results.filter(({ status }) => status === "failed")).toEqual([]);
+      expect(report.results.filter(({ status }) => status === "skipped").map(({ id }) => id)).toEqual([
+        ...["access.nobody", "access.wrong-token", "access.hidden", "access.lists", "access.commits"],
+      ]);
+    } finally {
+      await server.stop(0);
+    }
+  });
+
+  it("leaves the signal of the caller as it was, and warns of no listeners", async () => {
+    const server = await serving(memory());
+    const warnings: Error[] = [];
+    const note = (warning: Error) => warnings.push(warning);
+    process.on("warning", note);
+    try {
+      const { signal } = new AbortController();
+      const most = getMaxListeners(signal);
+      const report = await checkConformance(server.url, { token: "full", only: "versions.race", signal });
+      await new Promise((resolve) => setTimeout(resolve, 10));
+      expect([report.ok, warnings, getMaxListeners(signal)]).toEqual([true, [], most]);
+    } finally {
+      process.off("warning", note);
+      await server.stop();
+    }
+  });
+
+  it("ends with the signal of the caller", async () => {
+    const server = await serving(memory());
+    try {
+      const controller = new AbortController();
+      const onResult = () => controller.abort(new Error("enough"));
+      const run = checkConformance(server.url, { token: "full", signal: controller.signal, onResult });
+      await expect(run).rejects.toThrow("enough");
     } finally {
       await server.stop();
     }

@@ -57,14 +57,16 @@ export const documentChecks: readonly Check[] = [
     rights: ["read", "write"],
     async run(t: Tools) {
       for (const [i, text] of TEXTS.entries()) {
-        t.status(await t.put(`1.0.${i}`, text), 201);
-        const answer = await t.ask(`versions/1.0.${i}?form=text`);
+        // Each is a major step: a policy may refuse less where variables come and go.
+        const version = `${i + 1}.0.0`;
+        t.status(await t.put(version, text), 201);
+        const answer = await t.ask(`versions/${version}?form=text`);
         t.status(answer, 200);
         t.ok(
           answer.bytes.equals(Buffer.from(text)),
           `the text ${JSON.stringify(text)} came back as ${JSON.stringify(answer.text)}`,
         );
-        t.equal(digestOf(await t.ask(`versions/1.0.${i}`), t.name, `1.0.${i}`).text, text, "the text in the seal");
+        t.equal(digestOf(await t.ask(`versions/${version}`), t.name, version).text, text, "the text in the seal");
       }
     },
   },

@@ -4,49 +4,52 @@ import { checkCount, checkDuration } from "../signal.ts";
 
 export interface CacheOptions {
   /** Milliseconds for which a label, `latest` or head is answered without asking. Default 60,000. */
-  readonly ttl?: number;
+  readonly ttl?: number | undefined;
   /** Milliseconds after the TTL in which the old answer is given at once while it is refreshed. Default 30,000. */
-  readonly staleWhileRevalidate?: number;
+  readonly staleWhileRevalidate?: number | undefined;
   /**
    * Milliseconds after the TTL in which the old answer, marked `stale`, is given when the store can't be asked. Default
    * 7 days.
    */
-  readonly staleIfError?: number;
+  readonly staleIfError?: number | undefined;
   /**
    * Milliseconds after which a version, though it can't change, is asked for again, so that a deleted one disappears; the
    * change feed and `invalidate` do that at once. Default a day.
    */
-  readonly documentMaxAge?: number;
+  readonly documentMaxAge?: number | undefined;
   /** Milliseconds for which "not there" is remembered. Default 0: never. */
-  readonly negativeTtl?: number;
+  readonly negativeTtl?: number | undefined;
   /** What is kept in memory at most, in characters of text and some for each entry. Default 64 MiB. */
-  readonly maxBytes?: number;
+  readonly maxBytes?: number | undefined;
   /**
    * Milliseconds between two looks at the change feed; default: none. What it tells of is asked for again at once; S3's tells
    * later where there are many prompts (`feedInterval`).
    */
-  readonly poll?: number;
+  readonly poll?: number | undefined;
   /** A second tier in a folder; survives a restart, also one in an outage. Default: none. */
-  readonly disk?: DiskOptions;
+  readonly disk?: DiskOptions | undefined;
   /**
    * Who reads: answers on disk are never shared between principals. Not needed in memory, where each cache wraps one
    * storage with one identity. Default `""`.
    */
-  readonly principal?: string;
+  readonly principal?: string | undefined;
   /** 0 to 1, for tests. Default `Math.random`. */
-  readonly random?: () => number;
+  readonly random?: (() => number) | undefined;
 }
 
 export interface DiskOptions {
   /** The folder; created with mode 0700, its files with 0600. Several processes may share it. */
   readonly path: string;
   /** What lies there at most, in bytes. Default 256 MiB. */
-  readonly maxBytes?: number;
+  readonly maxBytes?: number | undefined;
 }
 
-export interface CacheSettings extends Required<Omit<CacheOptions, "poll" | "disk">> {
+/** With a value for every option. */
+type Filled<T> = { readonly [K in keyof T]-?: Exclude<T[K], undefined> };
+
+export interface CacheSettings extends Filled<Omit<CacheOptions, "poll" | "disk">> {
   readonly poll: number | undefined;
-  readonly disk: Required<DiskOptions> | undefined;
+  readonly disk: Filled<DiskOptions> | undefined;
 }
 
 const DAY = 86_400_000;

@@ -147,6 +147,9 @@ async function fallingBack(
   return fallback(storages);
 }
 
+/** Milliseconds. A hang must end, but nobody waits for a copy, and one commit of it may carry many documents. */
+const COPYING = 60_000;
+
 async function mirrored({ mirror: wanted }: LayerConfig, around: Surroundings): Promise<Layer | undefined> {
   if (wanted === undefined) return undefined;
   const { cursorFile, mirror } = await import("../mirror.ts");
@@ -155,7 +158,10 @@ async function mirrored({ mirror: wanted }: LayerConfig, around: Surroundings): 
     readonly cursor?: string;
     readonly poll?: number;
   };
-  return mirror(await around.open(to), {
+  const guards = around.isRemote(to)
+    ? [(await import("../circuit.ts")).circuit(), (await import("../timeout.ts")).timeout(COPYING)]
+    : [];
+  return mirror((await import("../layer.ts")).stack(await around.open(to), guards), {
     ...(cursor === undefined ? {} : { cursor: cursorFile(resolve(around.cwd, cursor)) }),
     ...(poll === undefined ? {} : { poll }),
   });

@@ -1,13 +1,13 @@
-import { RegistryError, show } from "../../errors.ts";
+import { isRegistryError, RegistryError, show } from "../../errors.ts";
 
 /** How the text of a variable is read. What it means is for the schema to check. */
-type Kind = "text" | "switch" | "list";
+type Kind = "path" | "text" | "switch" | "list";
 
-/** Variables and the settings they are; every value that starts with `{` or `[` is read as JSON. */
+/** Variables and the settings they are; every value but a path that starts with `{` or `[` is read as JSON. */
 const VARIABLES: Readonly<Record<string, readonly [setting: string, kind: Kind]>> = {
   PROMPT_REGISTRY_STORAGE: ["storage", "text"],
   PROMPT_REGISTRY_AUTHOR: ["author", "text"],
-  PROMPT_REGISTRY_CONFIG: ["config", "text"],
+  PROMPT_REGISTRY_CONFIG: ["config", "path"],
   PROMPT_REGISTRY_CACHE: ["cache", "switch"],
   PROMPT_REGISTRY_FALLBACK: ["fallback", "list"],
   PROMPT_REGISTRY_RETRY: ["retry", "switch"],
@@ -48,38 +48,52 @@ const SWITCH: Readonly<Record<string, boolean>> = {
   "0": false,
 };
 
-/**
- * The settings in the environment. Only variables that mean a setting may have the prefix: another one is a typing error.
- *
- * @throws RegistryError CONFIG naming every variable that is none
- */
-export function readVariables(env: Readonly<Record<string, string | undefined>>): Record<string, unknown> {
-  const found: Record<string, unknown> = {};
+export interface Variables {
+  readonly settings: Readonly<Record<string, unknown>>;
+  /** What can't be read, and variables that are none: errors of `CONFIG`, for the caller to throw with what else is wrong. */
+  readonly problems: readonly RegistryError[];
+}
+
+/** The settings in the environment. Only variables that mean a setting may have the prefix: another one is a typing error. */
+export function readVariables(env: Readonly<Record<string, string | undefined>>): Variables {
+  const settings: Record<string, unknown> = {};
+  const problems: RegistryError[] = [];
   const unknown: string[] = [];
   for (const [key, value] of Object.entries(env)) {
     if (!key.startsWith("PROMPT_REGISTRY_") || OTHER_VARIABLES.has(key) || value === undefined || value === "")
       continue;
     const known = VARIABLES[key];
-    if (known === undefined) unknown.push(key);
-    else found[known[0]] = readValue(key, known[1], value.trim());
+    if (known === undefined) {
+      unknown.push(key);
+      continue;
+    }
+    try {
+      settings[known[0]] = readValue(key, known[1], value.trim());
+    } catch (error) {
+      if (!isRegistryError(error)) throw error;
+      problems.push(error);
+    }
   }
-  if (unknown.length === 0) return found;
-  const what = unknown.length === 1 ? "is no setting" : "are no settings";
-  throw new RegistryError(
+  if (unknown.length > 0) problems.push(noSettings(unknown));
+  return { settings, problems };
+}
+
+function noSettings(names: readonly string[]): RegistryError {
+  const what = names.length === 1 ? "is no setting" : "are no settings";
+  return new RegistryError(
     "CONFIG",
-    `${unknown.map((k) => show(k)).join(", ")} ${what}; known are ${Object.keys(VARIABLES).join(", ")}`,
-    { field: unknown[0] as string, issues: unknown },
+    `${names.map((name) => show(name)).join(", ")} ${what}; known are ${Object.keys(VARIABLES).join(", ")}`,
+    { field: names[0] as string },
   );
 }
 
 function readValue(key: string, kind: Kind, text: string): unknown {
+  if (kind === "path") return text;
   if (text.startsWith("{") || text.startsWith("[")) {
     try {
       return JSON.parse(text) as unknown;
     } catch (error) {
-      throw new RegistryError("CONFIG", `${key} starts like JSON but is none: ${(error as Error).name}`, {
-        field: key,
-      });
+      throw new RegistryError("CONFIG", `${key} starts like JSON but is none${reasonOf(error)}`, { field: key });
     }
   }
   if (kind === "list") return text.split(",").flatMap((part) => (part.trim() === "" ? [] : [part.trim()]));
@@ -97,4 +111,13 @@ function switchOf(key: string, text: string): unknown {
   if (key === "PROMPT_REGISTRY_CACHE") return { ttl: text };
   if (key === "PROMPT_REGISTRY_RETRY") return { attempts: text };
   return text;
+}
+
+/** Why a parser stopped, without the piece of the text that it may repeat, which may be a secret. */
+function reasonOf(error: unknown): string {
+  const reason =
+    /^(?:Unexpected end of JSON input|Unexpected token '[!-~]'(?=,)|[A-Z][^"]{1,60} at position \d{1,9})/.exec(
+      (error as Error).message,
+    )?.[0];
+  return reason === undefined ? "" : `: ${reason}`;
 }
