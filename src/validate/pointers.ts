@@ -1,5 +1,6 @@
 import { isDigest } from "../document.ts";
 import { EMPTY_HEAD, type Head } from "../driver.ts";
+import { MAX_HEAD_BYTES } from "../drivers/fs/files.ts";
 import { isRegistryError, show } from "../errors.ts";
 import { decodeHead, type HeadRecord } from "../head.ts";
 import type { Label } from "../names.ts";
@@ -8,7 +9,7 @@ import { highestStable, labelTarget, resolveLatest } from "../rules/latest.ts";
 import type { Version } from "../semver.ts";
 import type { Document } from "./documents.ts";
 import { type Base, blobId } from "./git.ts";
-import { MAX_HEAD_BYTES, type PromptFiles, readText, type Tree } from "./tree.ts";
+import { type PromptFiles, readText, type Tree } from "./tree.ts";
 import type { Say } from "./types.ts";
 
 /** Checks `latest.json` and the links of a prompt. @returns its head, as far as there is a valid one */

@@ -3,8 +3,8 @@ import { constants } from "node:fs";
 import { lstat, open, readdir, readlink } from "node:fs/promises";
 import { join } from "node:path";
 import { MAX_STORED_BYTES } from "../document.ts";
+import { flatVersionOf } from "../drivers/fs/flat.ts";
 import { entryOf, linkTarget } from "../drivers/fs/layout.ts";
-import { flatVersionOf } from "../drivers/fs/state.ts";
 import { isRegistryError, RegistryError, show, throwIfAborted } from "../errors.ts";
 import { compareNames, type Label, type PromptName, parseName } from "../names.ts";
 import type { Version } from "../semver.ts";
@@ -46,8 +46,6 @@ export interface Tree {
 
 const MAX_DEPTH = 32;
 const MAX_LINK_BYTES = 80;
-/** `latest.json` may hold a long history. */
-export const MAX_HEAD_BYTES = 16 * 2 ** 20;
 const PROMPT_FILE = /\.(?:md|markdown|prompt)$/i;
 const ABOUT =
   /^(?:readme|license|licence|changelog|contributing|code_of_conduct|security|authors|notice|agents|claude)(?:\..*)?$/i;
@@ -210,10 +208,15 @@ async function visitPage(
 /** One file for a prompt, as people write them before they have a registry. */
 async function visitFlat(walk: Walk, folder: string, stem: string, path: string): Promise<void> {
   const full = folder === "" ? stem : `${folder}/${stem}`;
+  const { text } = await readText(walk.root, path, MAX_STORED_BYTES);
+  const version = text === undefined ? ("0.0.0" as Version) : flatVersionOf(text, full as PromptName);
+  if (version === undefined) {
+    const detail = "no prompt of its own: a link, or a copy of what a link showed, of another one";
+    walk.say("layout", "warn", path, `${detail}; \`prompt-registry doctor --fix\` puts links right`);
+    return;
+  }
   const prompt = promptOf(walk, full, path);
   if (prompt === undefined) return;
-  const { text } = await readText(walk.root, path, MAX_STORED_BYTES);
-  const version = (text === undefined ? undefined : flatVersionOf(text)) ?? ("0.0.0" as Version);
   walk.say(
     "layout",
     "info",

@@ -31,6 +31,18 @@ suiteWithGit("validate", () => {
     expect(ran.json(), ran.out).toMatchObject({ ok: true, prompts: 3, fresh: 2, findings: [] });
   });
 
+  test("the copy that a tool made of a label's link is said to be one, and no prompt of its own", async () => {
+    const repo = await published();
+    await repo.run("label", "support/triage", "production", "1.0.0");
+    const file = "prompts/support/triage/production.md";
+    const text = repo.read(file);
+    rmSync(repo.path(file));
+    repo.file(file, text);
+    const ran = await repo.validate();
+    expect(found(ran)).toContain(`warn layout ${file}`);
+    expect(ran.json()).toMatchObject({ prompts: 2, versions: 3 });
+  });
+
   test("a published version can't be changed, emptied, removed, renamed or turned into a link", async () => {
     const repo = await published();
     const file = "prompts/support/triage/v1.0.0.md";

@@ -14,8 +14,6 @@ import { NOTHING, type Scan, sameNames, scanOf } from "./scan.ts";
 import { at, type Store } from "./store.ts";
 import { call, pause, type Task } from "./task.ts";
 
-export { flatVersionOf } from "./flat.ts";
-
 export const MAX_ROUNDS = 50;
 
 /** A prompt at one instant: versions and head belong together. */
