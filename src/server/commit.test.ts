@@ -59,6 +59,31 @@ describe("commits of callers without the right to import", () => {
     expect(new Set(entries.map((e) => `${e.by} ${e.at}`))).toEqual(new Set([`promoter ${NOW}`]));
   });
 
+  it("a version that was yanked before it was removed comes back yanked, and the history says both in that order", async () => {
+    const { registryOf, registry, client } = await world();
+    const { text } = documentOf("a", "1.0.0", "one\n");
+    await registry.storePrompt({ name: "a", text });
+    await registry.storePrompt({ name: "a", version: "1.1.0", text: "two\n" });
+    const mine = await registryOf("admin");
+    await mine.yank("a", "1.0.0", { message: "wrong" });
+    await mine.deleteVersion("a", "1.0.0", { message: "secret" });
+    expect(await mine.restoreVersion({ name: "a", version: "1.0.0", text }, { message: "needed" })).toMatchObject({
+      status: "changed",
+    });
+    const prompt = await registry.getPrompt("a@1.0.0", { status: true });
+    expect(prompt.yanked).toMatchObject({ reason: "wrong", by: "admin" });
+    expect(prompt.yanked?.removed).toBeUndefined();
+    await expect(registry.getPrompt("a@~1.0.0")).rejects.toMatchObject({ code: "NOT_FOUND" });
+    const { items } = await (await client("admin")).history(A, { limit: 100 });
+    const told = items.filter((e) => e.action !== "publish").reverse();
+    expect(told.map((e) => [e.action, e.from ?? e.to, e.message, e.by])).toEqual([
+      ["yank", "1.0.0", "wrong", "admin"],
+      ["remove", "1.0.0", "secret", "admin"],
+      ["restore", "1.0.0", "needed", "admin"],
+      ["yank", "1.0.0", "wrong", "admin"],
+    ]);
+  });
+
   it("what the history is told is what changes, whatever the caller says", async () => {
     const { one, stateOf, registry } = await world();
     await registry.storePrompt({ name: "a", version: "1.0.0", text: "t" });

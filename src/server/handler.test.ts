@@ -38,10 +38,39 @@ describe("writes", () => {
     }
     expect((await put({ "if-match": `"${digest}"` }, "1.0.0")).status).toBe(412);
     expect((await put({ "if-match": "*" }, "^1.0")).json).toMatchObject({ status: "unchanged", version: "1.1.0" });
+    // Also where the version is told by what selects it.
+    for (const selector of ["^1.0", "latest", "production"])
+      expect(await put({ "if-match": `"${digest}"` }, selector)).toMatchObject({
+        status: 200,
+        json: { status: "unchanged" },
+      });
+    expect((await put({ "if-match": `"${digest}"` }, "~1.0.0")).status).toBe(412);
+    expect((await put({ "if-match": `"${digest}"` }, "^9")).status).toBe(412);
     expect((await send("DELETE", path)).status).toBe(428);
     expect((await send("DELETE", path, { headers: { "if-match": "*" } })).json.status).toBe("changed");
     expect((await put({ "if-match": "*" })).status).toBe(412);
     expect((await put({ "if-none-match": "*" })).status).toBe(201);
+  });
+
+  it("a label takes every ETag of its version as precondition", async () => {
+    const { send, registry } = await world();
+    await registry.storePrompt({ name: "support/triage", version: "1.1.0", text: "t" });
+    const path = "/v1/prompts/support/triage/-/labels/production";
+    for (const [i, query] of ["", "?form=text", "?form=text"].entries()) {
+      const got = await send("GET", `${path}${query}`, {
+        headers: { "accept-encoding": i === 2 ? "gzip" : "identity" },
+      });
+      const headers = { "if-match": got.headers.get("etag") as string };
+      const json = { version: got.headers.get("registry-version") === "1.0.0" ? "1.1.0" : "1.0.0" };
+      expect((await send("PUT", path, { headers, json })).json, headers["if-match"]).toMatchObject({
+        status: "changed",
+      });
+      if (json.version === "1.1.0") await registry.setLabel("support/triage", "production", "1.0.0");
+    }
+    const { headers } = await send("GET", `${path}?form=text`);
+    const etag = headers.get("etag") as string;
+    expect(etag).toMatch(/^"sha256:[0-9a-f]{64};text"$/);
+    expect((await send("DELETE", path, { headers: { "if-match": etag } })).status).toBe(200);
   });
 
   it("a rollback that is sent again under its key is not done twice", async () => {

@@ -7,6 +7,7 @@ import { denial, mayChangeSomething, require } from "./handler/authorize.ts";
 import { readBody, readQuery } from "./handler/body.ts";
 import { bulkRoutes } from "./handler/bulk-routes.ts";
 import type { Call, DocumentResult, HandlerOptions, Note, Result, RouteHandler, Shared } from "./handler/context.ts";
+import { diffRoute, Turns } from "./handler/diff.ts";
 import { Watcher } from "./handler/feed.ts";
 import { infoRoutes } from "./handler/info-routes.ts";
 import { overdue } from "./handler/overdue.ts";
@@ -31,6 +32,7 @@ const ROUTE_HANDLERS: Readonly<Record<RouteId, RouteHandler>> = {
   ...writeRoutes,
   ...rollbackRoutes,
   ...bulkRoutes,
+  "diff.get": diffRoute,
 };
 
 const DEFAULT_BODY = 16 * 2 ** 20;
@@ -87,6 +89,7 @@ export function createHandler(registry: PromptRegistry, options: HandlerOptions)
     access,
     watcher,
     streams: new Streams(options.maxStreams ?? 1000),
+    turns: new Turns(),
     now: options.now ?? (() => new Date()),
     maxBodyBytes: options.maxBodyBytes ?? DEFAULT_BODY,
     changed(name) {

@@ -1,19 +1,28 @@
 import type * as z from "zod";
 import { MAX_STORED_BYTES } from "../../document.ts";
 import { RegistryError } from "../../errors.ts";
+import { cut, MAX_ISSUE, MAX_ISSUES } from "../protocol/bounded.ts";
 import { parseJson } from "../protocol/json.ts";
 import { StatusError } from "../protocol/problem.ts";
 import type { RouteSpec } from "../protocol/routes.ts";
 
 const SMALL = 64 * 1024;
+/** As many asks as there may be, with the longest names. */
+const READS = 2 ** 20;
 /** A text of 1 MiB in which every character is escaped. */
 const TEXT_IN_JSON = 8 * 2 ** 20;
 
 /** What a route's body may be at most, in bytes. */
 export function bodyLimit(route: RouteSpec, maxBodyBytes: number): number {
   if (route.body?.type === "text/markdown") return MAX_STORED_BYTES;
+  if (route.id === "reads.post") return Math.min(READS, maxBodyBytes);
   if (route.resource === "each") return maxBodyBytes;
   return route.id === "versions.post" ? Math.min(TEXT_IN_JSON, maxBodyBytes) : SMALL;
+}
+
+/** Keys of one object: only the heads in a commit have maps. What has more is not worth reading to its end. */
+function keyLimit({ id }: RouteSpec): number {
+  return id === "commits.post" ? Number.POSITIVE_INFINITY : 100;
 }
 
 /**
@@ -29,7 +38,8 @@ export async function readBody(request: Request, route: RouteSpec, maxBodyBytes:
     return undefined;
   }
   const type = (request.headers.get("content-type") ?? "").split(";")[0]?.trim().toLowerCase();
-  const isText = body.type === "text/markdown" && (type === "text/plain" || type === "text/markdown");
+  // A POST of plain text is what any web page may send without asking (Fetch, CORS-safelisted), and a PUT is not.
+  const isText = body.type === "text/markdown" && type === "text/plain" && request.method === "PUT";
   if (!isText && type !== body.type) {
     throw new StatusError(415, "INVALID", `send the body as ${body.type}`, { field: "body" });
   }
@@ -42,7 +52,7 @@ export async function readBody(request: Request, route: RouteSpec, maxBodyBytes:
   }
   const limit = bodyLimit(route, maxBodyBytes);
   const text = await readText(request, limit, () => tooLong(limit));
-  return body.type === "application/json" ? checked(body.schema, parseJson(text), "body") : text;
+  return body.type === "application/json" ? checked(body.schema, parseJson(text, keyLimit(route)), "body") : text;
 }
 
 const CLOSE = { headers: { Connection: "close" } } as const;
@@ -80,22 +90,35 @@ async function readText(request: Request, limit: number, tooLarge: () => StatusE
   }
 }
 
-/** @throws StatusError INVALID (400) naming every field at fault */
+const MAX_DETAIL = 1000;
+
+/** @throws StatusError INVALID (400) naming the fields at fault */
 export function checked<T>(schema: z.ZodType<T>, value: unknown, what: string): T {
   const result = schema.safeParse(value);
   if (result.success) return result.data;
   const issues = result.error.issues
-    .slice(0, 20)
-    .map((issue) => `${[what, ...issue.path.map(String)].join(".")}: ${issue.message}`);
-  throw new StatusError(400, "INVALID", `the ${what} is not as it must be: ${issues.join("; ")}`, {
+    .slice(0, MAX_ISSUES)
+    .map((issue) => cut(`${[what, ...issue.path.map(String)].join(".")}: ${issue.message}`, MAX_ISSUE));
+  const detail = cut(`the ${what} is not as it must be: ${issues.join("; ")}`, MAX_DETAIL);
+  throw new StatusError(400, "INVALID", detail, {
     field: issues[0]?.split(":", 1)[0] ?? what,
     issues,
   });
 }
 
+/** Bytes of a query that are no UTF-8 would be read as other ones. */
+function requireUtf8(search: string): void {
+  try {
+    decodeURIComponent(search);
+  } catch {
+    throw new StatusError(400, "INVALID", "the query is not percent-encoded UTF-8", { field: "query" });
+  }
+}
+
 /** Parameters of the query; each at most once, and none that the route does not know: a typing error would ask for more. */
 export function readQuery(search: string, route: RouteSpec): Readonly<Record<string, unknown>> {
   const given: Record<string, string> = Object.create(null) as Record<string, string>;
+  requireUtf8(search);
   for (const [key, value] of new URLSearchParams(search)) {
     if (key in given) throw new StatusError(400, "INVALID", "the query has a parameter twice", { field: "query" });
     if (value.includes("\0")) throw new StatusError(400, "INVALID", "the query has NUL", { field: "query" });

@@ -2,6 +2,7 @@ import { describe, expect, it } from "vitest";
 import { accessOf, auditTrail, httpWorld } from "../../../test/support/http-world.ts";
 import { http } from "../../drivers/http/index.ts";
 import { RegistryError } from "../../errors.ts";
+import { parseName } from "../../names.ts";
 import { PromptRegistry } from "../../registry.ts";
 import { documentOf, tombstoneOf } from "../../testing/builders.ts";
 import { repeated } from "../protocol/wire.ts";
@@ -149,6 +150,28 @@ describe("who may write and not read", () => {
       code: "ALREADY_EXISTS",
     });
     expect((await commit("blind", add("a", "1.0.0", "guess"))).text).not.toContain("the same");
+  });
+});
+
+describe("a guard alone", () => {
+  it("is a change of a prompt that is there", async () => {
+    const { commit, registry, driver } = world();
+    await registry.storePrompt({ name: "a", version: "1.0.0", text: "t" });
+    await registry.setLabel("a", "beta", "1.0.0");
+    const revisionOf = async () => {
+      const [answer] = await driver.read([{ name: parseName("a"), selector: { kind: "head" } }]);
+      return answer?.status === "head" ? answer.head.revision : null;
+    };
+    const held = await revisionOf();
+    for (const token of ["writer", "admin"] as const) {
+      const change = { name: "a", guard: await revisionOf() };
+      expect((await commit(token, change)).json.outcomes).toMatchObject([{ status: "done" }]);
+      // It counts as a move of the head, so it holds once.
+      expect((await commit(token, change)).json.outcomes).toMatchObject([{ status: "conflict" }]);
+    }
+    expect(await revisionOf()).not.toBe(held);
+    expect((await commit("reader", { name: "a", guard: await revisionOf() })).status).toBe(403);
+    expect((await commit("writer", { name: "b", guard: "r" })).status).toBe(404);
   });
 });
 

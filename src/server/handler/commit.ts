@@ -113,8 +113,8 @@ async function judge(call: Call, wire: WireCommit, cases: readonly Case[]): Prom
   }
 }
 
-function needsHead({ head, remove, restore }: Change): boolean {
-  return head !== undefined || remove !== undefined || restore !== undefined;
+function needsHead({ guard, head, remove, restore }: Change): boolean {
+  return guard !== undefined || head !== undefined || remove !== undefined || restore !== undefined;
 }
 
 async function look(call: Call, cases: readonly Case[]): Promise<void> {

@@ -4,6 +4,7 @@ import type { PromptRegistry } from "../../registry.ts";
 import type { PathParams } from "../protocol/path.ts";
 import type { RouteSpec } from "../protocol/routes.ts";
 import type { Access, AuditEntry, AuditLog, Principal, PublishPolicy, RequestEvent } from "../types.ts";
+import type { Turns } from "./diff.ts";
 import type { Watcher } from "./feed.ts";
 import type { Streams } from "./streams.ts";
 
@@ -38,6 +39,8 @@ export interface Shared {
   readonly access: Access;
   readonly watcher: Watcher;
   readonly streams: Streams;
+  /** Of comparisons. */
+  readonly turns: Turns;
   readonly now: () => Date;
   readonly maxBodyBytes: number;
   /** A prompt was changed, or may have been, by this server. */

@@ -9,9 +9,9 @@ describe("documents", () => {
   it("an exact version may be kept, a moving one must be asked for again, and both have the digest as their ETag", async () => {
     const { send, digest } = await world();
     for (const [path, cache] of [
-      [EXACT, "max-age=86400, immutable"],
-      ["/v1/prompts/support/triage/-/labels/production", "no-cache"],
-      ["/v1/prompts/support/triage/-/latest", "no-cache"],
+      [EXACT, "private, max-age=86400, immutable"],
+      ["/v1/prompts/support/triage/-/labels/production", "private, no-cache"],
+      ["/v1/prompts/support/triage/-/latest", "private, no-cache"],
     ] as const) {
       const reply = await send("GET", path);
       expect(reply.status).toBe(200);
@@ -22,11 +22,15 @@ describe("documents", () => {
         "content-digest": sha(reply.bytes),
         "content-location": EXACT,
         "registry-version": "1.0.0",
-        vary: "Accept-Encoding",
+        vary: "Accept-Encoding, Authorization",
         "x-request-id": "r",
       });
       expect(reply.text).toContain(`registry.digest: ${digest}`);
       const same = await send("GET", path, { headers: { "if-none-match": `"other", W/"${digest}"` } });
+      expect([same.headers.get("cache-control"), same.headers.get("vary")]).toEqual([
+        cache,
+        "Accept-Encoding, Authorization",
+      ]);
       expect([same.status, same.text, same.headers.get("etag")]).toEqual([304, "", `"${digest}"`]);
       const head = await send("HEAD", path);
       expect([head.status, head.text, head.headers.get("content-length")]).toEqual([
@@ -65,6 +69,25 @@ describe("documents", () => {
     expect([text.text, text.headers.get("etag")]).toEqual(["Hello {{name}}\n", `"${digest};text"`]);
     const { json } = await send("GET", `${EXACT}?form=json`);
     expect(json).toMatchObject({ name: "support/triage", version: "1.0.0", digest, labels: ["production"] });
+  });
+
+  it("nothing is for a cache that callers share", async () => {
+    const { send } = await world();
+    const seen = async (path: string, headers: Record<string, string> = {}) => {
+      const reply = await send("GET", path, { headers });
+      expect(reply.headers.get("cache-control"), path).toMatch(/^(?:private, |no-store$)/);
+      if (reply.status < 400) expect(reply.headers.get("vary"), path).toBe("Accept-Encoding, Authorization");
+      return reply;
+    };
+    for (const path of [EXACT, `${EXACT}?form=text`, `${EXACT}?form=json`, "/v1", "/v1/prompts", "/openapi.json"]) {
+      const etag = (await seen(path)).headers.get("etag");
+      await seen(path, { "accept-encoding": "gzip" });
+      if (etag !== null) expect((await seen(path, { "if-none-match": etag })).status).toBe(304);
+    }
+    for (const rest of ["", "/-/head", "/-/versions", "/-/history", "/-/diff?from=1.0.0&to=latest", "/-/resolve"])
+      await seen(`/v1/prompts/support/triage${rest}`);
+    for (const path of ["/v1/prompts/nobody", "/nowhere", "/v1/changes", "/.well-known/prompt-registry.json"])
+      await seen(path);
   });
 
   it("what was removed is gone, what never was is not found", async () => {

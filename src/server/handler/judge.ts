@@ -17,7 +17,7 @@ export interface Difference {
   readonly labels: readonly { readonly label: Label; readonly from?: Version; readonly to?: Version }[];
   readonly pin: boolean;
   readonly deprecated: boolean;
-  /** Yanked or lifted; not those that are or were removed. */
+  /** Yanked or lifted; not those that are removed. One that comes back yanked is restored, too. */
   readonly yanked: readonly { readonly version: Version; readonly lifted: boolean }[];
   readonly removed: readonly Version[];
   readonly restored: readonly Version[];
@@ -43,9 +43,11 @@ export function differenceOf(change: Change, state: HeadState | undefined): Diff
   for (const version of new Set([...Object.keys(from.yanked), ...Object.keys(to.yanked)]) as Set<Version>) {
     const before = own(from.yanked, version);
     const after = own(to.yanked, version);
-    if (before?.removed !== after?.removed) (after?.removed === true ? removed : restored).push(version);
-    // A version that was yanked before it was removed comes back unyanked.
-    else if (before === undefined || after === undefined) yanked.push({ version, lifted: after === undefined });
+    if (before?.removed !== after?.removed) {
+      (after?.removed === true ? removed : restored).push(version);
+      // A version that was yanked before it was removed comes back yanked.
+      if (before?.removed === true && after !== undefined) yanked.push({ version, lifted: false });
+    } else if (before === undefined || after === undefined) yanked.push({ version, lifted: after === undefined });
     else if (JSON.stringify(before) !== JSON.stringify(after)) yanked.push({ version, lifted: false });
   }
   return {

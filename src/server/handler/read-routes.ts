@@ -138,13 +138,6 @@ async function resolve(call: Call): Promise<Result> {
   return { status: 200, json: { name, version: prompt.version, digest: prompt.digest } };
 }
 
-async function diff(call: Call): Promise<Result> {
-  const { from, to } = call.query as { from: string; to: string };
-  const name = nameOf(call);
-  const difference = await call.shared.registry.diff(`${name}@${from}`, `@${to}`, { signal: call.request.signal });
-  return { status: 200, json: { name, ...difference } };
-}
-
 export const readRoutes = {
   "prompts.list": listPrompts,
   "prompt.get": async (call) => ({ status: 200, json: { name: nameOf(call), head: await headOf(call) } }),
@@ -160,6 +153,5 @@ export const readRoutes = {
   "labels.get": (call) =>
     documentResult(call, { kind: "label", label: call.params.label as NonNullable<Call["params"]["label"]> }),
   "latest.get": (call) => documentResult(call, { kind: "latest" }),
-  "diff.get": diff,
   "resolve.get": resolve,
 } satisfies Record<string, RouteHandler>;

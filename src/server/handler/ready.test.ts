@@ -39,7 +39,7 @@ describe("what lies ready", () => {
     const reply = await warm();
     expect(ready()).toBeUndefined();
     expect([reply.headers.get("cache-control"), reply.headers.get("warning")]).toEqual([
-      "no-cache",
+      "private, no-cache",
       '110 - "Response is Stale"',
     ]);
     handler.close();

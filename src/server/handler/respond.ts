@@ -6,6 +6,10 @@ import type { DocumentResult, Result } from "./context.ts";
 import { DOCUMENT_MAX_AGE } from "./ready.ts";
 
 const COMMON = { "X-Content-Type-Options": "nosniff" };
+/** Who may read what is different for each caller, so no cache that several share may keep it, whatever it makes of `Vary`. */
+const NO_CACHE = "private, no-cache";
+const EXACT = `private, max-age=${DOCUMENT_MAX_AGE}, immutable`;
+const VARY = "Accept-Encoding, Authorization";
 
 export interface Answered {
   readonly response: Response;
@@ -25,7 +29,7 @@ export async function respond(request: Request, result: Result, requestId: strin
   }
   if (document !== undefined) return respondDocument(request, result, document, requestId);
   if (result.status === 304) {
-    const headers = { ...COMMON, "Cache-Control": "no-cache", ...result.headers, "X-Request-Id": requestId };
+    const headers = { ...COMMON, "Cache-Control": NO_CACHE, Vary: VARY, ...result.headers, "X-Request-Id": requestId };
     return { response: new Response(null, { status: 304, headers }) };
   }
   const body = Buffer.from(`${JSON.stringify(result.json)}\n`);
@@ -33,7 +37,7 @@ export async function respond(request: Request, result: Result, requestId: strin
   const headers = {
     ...COMMON,
     "Content-Type": "application/json",
-    "Cache-Control": "no-cache",
+    "Cache-Control": NO_CACHE,
     ...entityHeaders(body, coded),
     ...result.headers,
     "X-Request-Id": requestId,
@@ -54,7 +58,7 @@ async function respondDocument(
     ...COMMON,
     "Content-Type": "text/markdown; charset=utf-8",
     ETag: etagOf(document.tag, coded.coding),
-    "Cache-Control": document.cache === "exact" ? `max-age=${DOCUMENT_MAX_AGE}, immutable` : "no-cache",
+    "Cache-Control": document.cache === "exact" ? EXACT : NO_CACHE,
     ...result.headers,
     ...entityHeaders(body, coded),
   };
@@ -77,7 +81,7 @@ function entityHeaders(
   coded: { readonly body: Buffer; readonly coding: Coding },
 ): Record<string, string> {
   const headers: Record<string, string> = {
-    Vary: "Accept-Encoding",
+    Vary: VARY,
     "Content-Length": String(coded.body.length),
     "Content-Digest": digestHeader(coded.body),
   };

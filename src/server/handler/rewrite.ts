@@ -106,9 +106,10 @@ function entriesOf(difference: Difference, given: readonly HistoryEntry[], autho
     if (to.pin === undefined) add({ action: "unpin", ...(from.pin === undefined ? {} : { from: from.pin }) });
     else add({ action: "rollback", ...(told === undefined ? {} : { from: told }), to: to.pin });
   }
+  // Before its yank: who replays the history takes the marks of a version away where it is restored.
+  for (const version of difference.restored) add({ action: "restore", to: version });
   for (const { version, lifted } of difference.yanked) add({ action: lifted ? "unyank" : "yank", to: version });
   for (const version of difference.removed) add({ action: "remove", from: version });
-  for (const version of difference.restored) add({ action: "restore", to: version });
   if (difference.deprecated) {
     if (to.deprecated === undefined) add({ action: "undeprecate" });
     else add({ action: "deprecate" }, to.deprecated.message);

@@ -1,8 +1,10 @@
 import { isSealed, openStored, readSeal } from "../../document.ts";
 import type { ReadAnswer, StorageDriver } from "../../driver.ts";
 import { isRegistryError, RegistryError } from "../../errors.ts";
-import { type Label, parseLabel } from "../../names.ts";
+import { type Label, parseLabel, parseSelector } from "../../names.ts";
+import { createContext } from "../../registry/context.ts";
 import type { PointerResult } from "../../registry/pointers.ts";
+import { Reader } from "../../registry/read.ts";
 import type { StoreRequest } from "../../registry/request.ts";
 import { PromptRegistry } from "../../registry.ts";
 import type { Version } from "../../semver.ts";
@@ -135,7 +137,9 @@ async function expectation(call: Call, mayBeNew: boolean): Promise<Version | nul
   const now =
     (answer as ReadAnswer).status === "found" ? (answer as ReadAnswer & { status: "found" }).document : undefined;
   const tags = tagsOf(match as string);
-  if (now !== undefined && (tags === "*" || tags.includes(openStored(now.text, now).digest))) return now.version;
+  // The tag of the author's text is one of the same version.
+  const isMeant = (digest: string) => tags === "*" || tags.some((tag) => tag.replace(/;text$/, "") === digest);
+  if (now !== undefined && isMeant(openStored(now.text, now).digest)) return now.version;
   throw failed(`label ${label} of ${name} is ${now === undefined ? "not set" : `on ${now.version}`}`, call);
 }
 
@@ -160,22 +164,37 @@ async function under<T>(
 }
 
 /**
- * Whether a label is where it is wanted already: a request whose reply was lost is sent again with the precondition of then,
- * and must not look like a lost race (RFC 9110, 13.1.1 allows the answer of success).
+ * The version of a label that is where it is wanted already: a request whose reply was lost is sent again with the
+ * precondition of then, and must not look like a lost race (RFC 9110, 13.1.1 allows the answer of success).
  */
-async function isThere(call: Call, version: string): Promise<boolean> {
+async function there(call: Call, wanted: string): Promise<Version | undefined> {
   const { request, params, shared } = call;
-  if (!request.headers.has("if-match") && !request.headers.has("if-none-match")) return false;
+  if (!request.headers.has("if-match") && !request.headers.has("if-none-match")) return undefined;
+  const name = nameOf(call);
   const selector = { kind: "label", label: params.label as Label } as const;
-  const [answer] = await shared.driver.read([{ name: nameOf(call), selector }], { fresh: true });
-  return answer?.status === "found" && answer.document.version === version;
+  const [answer] = await shared.driver.read([{ name, selector }], { fresh: true });
+  if (answer?.status !== "found") return undefined;
+  const { version } = answer.document;
+  if (version === wanted) return version;
+  const meant = parseSelector(wanted);
+  if (meant.kind === "version") return undefined;
+  try {
+    const reader = new Reader(createContext(shared.driver, {}));
+    const [selected] = await reader.getMany([{ name, selector: meant }], {}, { fresh: true });
+    return selected?.version === version ? version : undefined;
+  } catch (error) {
+    if (isRegistryError(error, "NOT_FOUND")) return undefined;
+    throw error;
+  }
 }
 
 async function putLabel(call: Call): Promise<Result> {
   const { version } = call.body as { version: string };
-  const expect = (await isThere(call, version)) ? (version as Version) : await expectation(call, true);
+  const already = await there(call, version);
+  const expect = already ?? (await expectation(call, true));
+  const wanted = already ?? version;
   const result = await under(call, expect, (e) =>
-    registryOf(call).setLabel(nameOf(call), call.params.label as Label, version, { ...messageOf(call), expect: e }),
+    registryOf(call).setLabel(nameOf(call), call.params.label as Label, wanted, { ...messageOf(call), expect: e }),
   );
   return pointer(call, result, expect === null && result.status === "changed" ? 201 : 200);
 }

@@ -11,6 +11,7 @@ import { type AddressInfo, Server as NetServer, type Socket } from "node:net";
 import { createSecureContext } from "node:tls";
 import { RegistryError, show } from "../../errors.ts";
 import { asciiJson } from "../ascii-json.ts";
+import { digestHeader } from "../handler/coding.ts";
 import type { CheckedLimits } from "../operations/limits.ts";
 import { PROBLEM_TYPE, problemOf, StatusError } from "../protocol/problem.ts";
 import { giveUp } from "./given-up.ts";
@@ -187,11 +188,12 @@ function refusalOf(status: number): string {
   // What did not arrive whole was not carried out.
   const outcome = status === 408 ? "temporary" : "final";
   const error = new StatusError(status, code, DETAILS[status] as string, { field: "request", outcome });
-  const body = asciiJson(problemOf(error));
+  const body = Buffer.from(asciiJson(problemOf(error)));
   const head = [
     `HTTP/1.1 ${status} ${STATUS_CODES[status]}`,
     `Content-Type: ${PROBLEM_TYPE}`,
-    `Content-Length: ${Buffer.byteLength(body)}`,
+    `Content-Length: ${body.length}`,
+    `Content-Digest: ${digestHeader(body)}`,
     "Cache-Control: no-store",
     "Connection: close",
   ];

@@ -1,6 +1,7 @@
 import type { IncomingMessage, RequestListener, ServerResponse } from "node:http";
 import { RegistryError } from "../../errors.ts";
 import { asciiJson } from "../ascii-json.ts";
+import { digestHeader } from "../handler/coding.ts";
 import { addressKey, Buckets } from "../operations/buckets.ts";
 import type { ReadinessCheck } from "../operations/health.ts";
 import { PROBLEM_TYPE, problemOf, statusOf } from "../protocol/problem.ts";
@@ -15,6 +16,8 @@ export interface OwnOptions {
   readonly audit?: AuditLog | undefined;
   /** The text for `/metrics`. */
   metrics(): Promise<string>;
+  /** Whether the port beside is called so. */
+  isHostAside(host: string | undefined): boolean;
 }
 
 type Answer = (request: IncomingMessage, response: ServerResponse, info: RequestInfo) => void;
@@ -39,13 +42,15 @@ export function ownAnswers(options: OwnOptions): {
     more: string[] = [],
   ): void {
     if (response.destroyed) return;
+    const body = Buffer.from(text);
     response.writeHead(status, [
-      ...["content-type", type, "content-length", String(Buffer.byteLength(text)), "cache-control", "no-store"],
+      ...["content-type", type, "content-length", String(body.length), "cache-control", "no-store"],
+      ...["content-digest", digestHeader(body)],
       ...secure.flat(),
       ...more,
       ...(isDraining() ? ["connection", "close"] : []),
     ]);
-    response.end(request.method === "HEAD" ? undefined : text);
+    response.end(request.method === "HEAD" ? undefined : body);
   }
 
   const reading =
@@ -114,7 +119,11 @@ export function ownAnswers(options: OwnOptions): {
     routes,
     aside(request, response) {
       const answer = open.get(request.url ?? "");
-      if (answer === undefined) send(request, response, 404, "text/plain", "only /metrics, /healthz and /readyz\n");
+      const isHealth = answer === healthz || answer === readyz;
+      if (!isHealth && !options.isHostAside(request.headers.host))
+        send(request, response, 403, "text/plain", "this server is not called by that name\n");
+      else if (answer === undefined)
+        send(request, response, 404, "text/plain", "only /metrics, /healthz and /readyz\n");
       else answer(request, response, {});
     },
   };

@@ -3,6 +3,7 @@ import { raw } from "../../../test/support/raw.ts";
 import { memory } from "../../drivers/memory.ts";
 import { isRegistryError, RegistryError } from "../../errors.ts";
 import { PromptRegistry } from "../../registry.ts";
+import { digestHeader } from "../handler/coding.ts";
 import { COMMON } from "../protocol/openapi.ts";
 import { problem } from "../protocol/schemas.ts";
 import type { Access, Handler, Principal, ReadyAnswer, RequestEvent } from "../types.ts";
@@ -200,9 +201,12 @@ describe("requests that are turned away", () => {
     do refused = await fetch(`${server.url}/w`, { signal: AbortSignal.timeout(3000) });
     while (refused.status !== 503);
     expect([refused.status, refused.headers.get("retry-after")]).toEqual([503, "1"]);
-    expect(await refused.json()).toMatchObject({ code: "UNAVAILABLE", outcome: "temporary" });
+    const told = Buffer.from(await refused.arrayBuffer());
+    expect(JSON.parse(told.toString())).toMatchObject({ code: "UNAVAILABLE", outcome: "temporary" });
+    expect(refused.headers.get("content-digest")).toBe(digestHeader(told));
     // One that lives says so also under load.
-    expect((await fetch(`${server.url}/healthz`)).status).toBe(200);
+    const alive = await fetch(`${server.url}/healthz`);
+    expect([alive.status, alive.headers.get("content-digest")]).toEqual([200, digestHeader(Buffer.from("ok\n"))]);
     while (waiting.length < 3) {
       waiting[0]?.();
       await new Promise((resolve) => setTimeout(resolve, 5));
@@ -264,6 +268,7 @@ describe("requests that are turned away", () => {
     expect(got).toMatch(new RegExp(`^HTTP/1\\.1 ${status} `));
     const [head = "", body = ""] = got.split("\r\n\r\n");
     expect(head).toMatch(/content-type: application\/problem\+json/i);
+    expect(/content-digest: (\S+)/i.exec(head as string)?.[1]).toBe(digestHeader(Buffer.from(body as string)));
     expect(head).toContain(`Content-Length: ${Buffer.byteLength(body)}`);
     expect(problem.parse(JSON.parse(body))).toMatchObject({ status, outcome: status === 408 ? "temporary" : "final" });
     expect(Object.hasOwn(COMMON, status)).toBe(true);
@@ -301,6 +306,18 @@ describe("what it says about itself", () => {
     const { server } = await start({}, { metricsPort: 0 });
     expect(await (await fetch(server.metricsUrl as string)).text()).toContain("process_resident_memory_bytes");
     expect((await fetch(new URL("/v1", server.metricsUrl))).status).toBe(404);
+    const port = Number(new URL(server.metricsUrl as string).port);
+    const called = (host: string, path = "/metrics") =>
+      raw(port, `GET ${path} HTTP/1.1\r\nHost: ${host}\r\nConnection: close\r\n\r\n`);
+    for (const host of [`127.0.0.1:${port}`, `localhost:${port}`])
+      expect(await called(host)).toMatch(/^HTTP\/1\.1 200 /);
+    // Names that somebody's DNS lets point here.
+    for (const host of ["evil.example", `evil.example:${port}`, "127.0.0.1:1"]) {
+      const told = await called(host);
+      expect(told).toMatch(/^HTTP\/1\.1 403 /);
+      expect(told).not.toContain("process_resident");
+      expect(await called(host, "/healthz")).toMatch(/^HTTP\/1\.1 200 /);
+    }
   });
 
   test("not ready while it drains, and no request that was accepted is lost", async () => {

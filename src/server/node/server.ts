@@ -102,6 +102,7 @@ export async function listen(
   let draining = false;
   let traffic: Traffic | undefined;
   let isHost = hostCheck(options.allowedHosts);
+  let isHostAside = hostCheck(undefined);
 
   const handler = create({ access, observe: (event) => traffic?.observe(event) });
   const listener = createListener(limits, tls, onRequest, {
@@ -120,6 +121,7 @@ export async function listen(
     audit: options.audit,
     secure: secureHeaders(tls !== undefined),
     isDraining: () => draining,
+    isHostAside: (name) => isHostAside(name),
     metrics: async () =>
       metrics.text({
         inFlight: (traffic?.inFlight ?? 0) - streams.size,
@@ -184,8 +186,12 @@ export async function listen(
   try {
     actual = await startListening(server, host, port);
     if (options.allowedHosts === undefined && isLoopback(host)) isHost = hostCheck(loopbackHosts(actual, host));
-    if (options.metricsPort !== undefined)
-      aside = await serveAside(own.aside, options.metricsHost ?? "127.0.0.1", options.metricsPort);
+    if (options.metricsPort !== undefined) {
+      const { metricsHost = "127.0.0.1", metricsPort } = options;
+      aside = await serveAside(own.aside, metricsHost, metricsPort);
+      // Nobody is asked for a token there, so no web page must get there by another name.
+      if (isLoopback(metricsHost)) isHostAside = hostCheck(loopbackHosts(aside.port, metricsHost));
+    }
   } catch (error) {
     await watch.stop();
     server.close();
@@ -254,6 +260,7 @@ async function serveAside(onRequest: Parameters<typeof createListener>[2], host:
   const { server } = createListener(checkLimits({ connections: 100 }), undefined, onRequest, { broken: () => {} });
   const actual = await startListening(server, host, port);
   return {
+    port: actual,
     url: `http://${host.includes(":") ? `[${host}]` : host}:${actual}/metrics`,
     async close() {
       const closed = stopAccepting(server);

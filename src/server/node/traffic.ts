@@ -2,6 +2,7 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Socket } from "node:net";
 import { type ErrorCode, RegistryError } from "../../errors.ts";
 import { asciiJson } from "../ascii-json.ts";
+import { digestHeader } from "../handler/coding.ts";
 import { addressKey, Buckets } from "../operations/buckets.ts";
 import type { Ended, Ledger } from "../operations/ledger.ts";
 import type { CheckedLimits, ThrottledAccess } from "../operations/limits.ts";
@@ -101,12 +102,13 @@ export function createTraffic(options: TrafficOptions): Traffic {
     const status = statusOf(error);
     const id = ids.get(response);
     codes.set(response, error.code);
-    const body = asciiJson(problemOf(error, id));
+    const body = Buffer.from(asciiJson(problemOf(error, id)));
     const { retryAfter } = error.context;
     const goesOn = why !== "malformed" && !site.isDraining() && (request.complete || isSmallRest(request));
     response.writeHead(status, [
       ...(id === undefined ? [] : ["x-request-id", id]),
-      ...["content-type", PROBLEM_TYPE, "content-length", String(Buffer.byteLength(body)), "cache-control", "no-store"],
+      ...["content-type", PROBLEM_TYPE, "content-length", String(body.length), "cache-control", "no-store"],
+      ...["content-digest", digestHeader(body)],
       ...(retryAfter === undefined ? [] : ["retry-after", retrySeconds(retryAfter)]),
       ...(error instanceof StatusError ? Object.entries(error.headers).flat() : []),
       ...secureFlat,

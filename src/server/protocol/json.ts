@@ -5,10 +5,11 @@ const MAX_DEPTH = 32;
 /**
  * JSON whose objects name each key once. What two parsers read differently must not get past the one that checks.
  *
+ * @param maxKeys of one object. Default: any number
  * @throws RegistryError INVALID
  */
-export function parseJson(text: string): unknown {
-  checkKeys(text);
+export function parseJson(text: string, maxKeys = Number.POSITIVE_INFINITY): unknown {
+  checkKeys(text, maxKeys);
   try {
     return JSON.parse(text) as unknown;
   } catch {
@@ -21,7 +22,7 @@ function bad(problem: string): RegistryError {
 }
 
 /** Walks over the tokens; what is no JSON at all is left to the parser. */
-function checkKeys(text: string): void {
+function checkKeys(text: string, maxKeys: number): void {
   /** The keys of every open object, `undefined` for a list. */
   const open: (Set<string> | undefined)[] = [];
   let isKey = false;
@@ -51,6 +52,7 @@ function checkKeys(text: string): void {
             const keys = open.at(-1);
             if (keys?.has(key)) throw bad(`has the key ${show(key)} twice`);
             keys?.add(key);
+            if (keys !== undefined && keys.size > maxKeys) throw bad(`has more than ${maxKeys} keys in one object`);
             isKey = false;
           }
           at = end;

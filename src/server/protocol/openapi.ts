@@ -1,4 +1,5 @@
 import * as z from "zod";
+import { insideOf } from "./bounded.ts";
 import { type Content, type Reply, ROUTES, type RouteSpec } from "./routes.ts";
 import { health, problem } from "./schemas.ts";
 
@@ -44,8 +45,15 @@ export const COMMON: Readonly<Record<number, string>> = {
 };
 
 function jsonSchema(schema: z.ZodType): Json {
-  const options = { target: "draft-2020-12", io: "input", unrepresentable: "any" } as const;
-  const { $schema: _, ...rest } = z.toJSONSchema(schema, options);
+  const { $schema: _, ...rest } = z.toJSONSchema(schema, {
+    ...({ target: "draft-2020-12", io: "input", unrepresentable: "any" } as const),
+    override({ zodSchema, jsonSchema: made }) {
+      const inside = insideOf(zodSchema);
+      if (inside === undefined) return;
+      const parts = Object.entries(inside.parts).map(([keyword, part]) => [keyword, jsonSchema(part)]);
+      Object.assign(made, { type: inside.type }, Object.fromEntries(parts));
+    },
+  });
   return rest;
 }
 

@@ -4,7 +4,13 @@ import * as s from "./schemas.ts";
 
 const promptJson = z.object({ name: s.name, head: s.headState });
 const resolved = z.object({ name: s.name, version: s.version, digest: s.digest.optional() });
-const diff = z.looseObject({ name: z.string().optional() });
+const diff = z.looseObject({
+  name: z.string().optional(),
+  identical: z.boolean().optional(),
+  unified: z.string().optional(),
+  coarse: z.literal(true).optional(),
+  tooLarge: z.literal(true).optional(),
+});
 /** What a version, a label and `latest` have in common: each gives one document, in the form that is asked for. */
 const A_DOCUMENT = {
   query: z.strictObject({ form: z.enum(["sealed", "text", "json"]).optional() }),

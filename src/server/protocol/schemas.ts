@@ -24,6 +24,7 @@ import type {
 import { isWellFormed } from "../../frontmatter.ts";
 import { isLabel, isName, type Label, type PromptName } from "../../names.ts";
 import { isVersion, type Version } from "../../semver.ts";
+import { list, map } from "./bounded.ts";
 
 const typed = <T>(schema: z.ZodType): z.ZodType<T> => schema as unknown as z.ZodType<T>;
 
@@ -74,9 +75,9 @@ const yank = z.strictObject({
 const deprecation = z.strictObject({ at: timestamp, by: author.optional(), message });
 
 const headFields = {
-  labels: z.record(label as z.ZodType<string> as z.ZodString, version),
+  labels: map(label, version),
   pin: version.optional(),
-  yanked: z.record(version as z.ZodType<string> as z.ZodString, yank),
+  yanked: map(version, yank),
   deprecated: deprecation.optional(),
   updatedAt: timestamp.optional(),
 };
@@ -85,7 +86,7 @@ export const nextHead = typed<Omit<Head, "generation">>(z.strictObject(headField
 export const head = typed<Head>(
   z.object({
     ...headFields,
-    yanked: z.record(version as z.ZodType<string> as z.ZodString, z.object(yank.shape)),
+    yanked: map(version, z.object(yank.shape)),
     deprecated: z.object(deprecation.shape).optional(),
     generation: z.int().min(0),
   }),
@@ -146,7 +147,7 @@ export const answer = typed<ReadAnswer>(
 );
 export const MAX_ASKS = 1000;
 export const reads = z.strictObject({
-  asks: z.array(ask).max(MAX_ASKS),
+  asks: list(ask, MAX_ASKS),
   /** As `Operation.fresh`: only what the store itself says now will do. */
   fresh: z.boolean().optional(),
 });
@@ -168,13 +169,13 @@ export const changePage = typed<Page<ChangeEvent>>(page(z.object({ name })));
 export const MAX_DOCUMENTS = 2000;
 /** A prompt that is copied brings its whole history. */
 export const MAX_ENTRIES = 20_000;
-const sealed = z.array(z.strictObject({ version, text })).max(MAX_DOCUMENTS);
+const sealed = list(z.strictObject({ version, text }), MAX_DOCUMENTS);
 export const change = z.strictObject({
   name,
   add: sealed.optional(),
   guard: revision.nullable().optional(),
   head: z
-    .strictObject({ expect: revision.nullable(), next: nextHead, entries: z.array(newEntry).max(MAX_ENTRIES) })
+    .strictObject({ expect: revision.nullable(), next: nextHead, entries: list(newEntry, MAX_ENTRIES) })
     .optional(),
   remove: sealed.optional(),
   restore: sealed.optional(),
@@ -186,7 +187,7 @@ export const commit = z.strictObject({
   by: author.optional(),
   message: message.optional(),
   atomic: z.boolean().optional(),
-  changes: z.array(change).max(MAX_CHANGES),
+  changes: list(change, MAX_CHANGES),
 });
 export type WireChange = z.output<typeof change>;
 export type WireCommit = z.output<typeof commit>;
