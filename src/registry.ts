@@ -239,7 +239,7 @@ export class PromptRegistry {
     name: string,
     label: string,
     time: Date | string,
-    options: { readonly signal?: AbortSignal } = {},
+    options: { readonly signal?: AbortSignal | undefined } = {},
   ): Promise<Version | undefined> {
     return resolveAt(this.#context, name, label, time, options);
   }

@@ -13,13 +13,11 @@ import { Listing } from "./pages.ts";
 export type Problem = Finding;
 
 export interface VerifyOptions {
-  readonly signal?: AbortSignal;
+  readonly signal?: AbortSignal | undefined;
   /** Called after each prompt. */
-  readonly onProgress?: (progress: {
-    readonly prompts: number;
-    readonly documents: number;
-    readonly name: PromptName;
-  }) => void;
+  readonly onProgress?:
+    | ((progress: { readonly prompts: number; readonly documents: number; readonly name: PromptName }) => void)
+    | undefined;
 }
 
 export interface VerifyReport {
@@ -173,10 +171,10 @@ function dangling(name: PromptName, pointer: string, version: Version): Problem 
 
 export interface DoctorOptions extends ChangeOptions {
   /** `true` repairs everything that is safe to repair; a list repairs those kinds. Default: look only. */
-  readonly fix?: boolean | readonly FindingKind[];
-  readonly name?: string;
+  readonly fix?: boolean | readonly FindingKind[] | undefined;
+  readonly name?: string | undefined;
   /** Milliseconds after which a temporary file is nobody's. Default 24 hours. */
-  readonly minTempAge?: number;
+  readonly minTempAge?: number | undefined;
 }
 
 export interface DoctorReport {
@@ -230,7 +228,7 @@ export async function resolveAt(
   name: string,
   pointer: string,
   time: Date | string,
-  options: { readonly signal?: AbortSignal },
+  options: { readonly signal?: AbortSignal | undefined },
 ): Promise<Version | undefined> {
   const parsed = parseName(name);
   const label = pointer === "latest" ? "latest" : parseLabel(pointer);

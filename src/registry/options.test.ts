@@ -34,6 +34,9 @@ describe("an option that is undefined is one that was left out", () => {
     await registry.setLabel("a", "staging", "1.0.0", { ...by, expect: undefined });
     expect((await registry.rollback("a", { ...by, to: text })).version).toBe("1.0.0");
     await registry.diff("a@1.0.0", "@1.1.0", { signal });
+    await registry.resolveAt("a", "latest", new Date(), { signal });
+    expect((await registry.verify(undefined, { signal, onProgress: undefined })).ok).toBe(true);
+    expect((await registry.doctor({ signal, fix: undefined, name: undefined })).ok).toBe(true);
     expect((await registry.check({ signal })).ok).toBe(true);
     await registry.close();
   });

@@ -53,14 +53,14 @@ export interface ValidateReport {
 
 export interface ValidateOptions {
   /** A commit, branch or tag: versions that it has must be as they are there. */
-  readonly base?: string;
+  readonly base?: string | undefined;
   /** Asked about the versions that are not in the base. Default: none. */
-  readonly policy?: PublishPolicy;
+  readonly policy?: PublishPolicy | undefined;
   /** The folder of the prompts below the one that is checked. Default `prompts`. */
-  readonly dir?: string;
+  readonly dir?: string | undefined;
   /** Files whose change is worth a word, absolute: the configuration. */
-  readonly watched?: readonly string[];
-  readonly signal?: AbortSignal;
+  readonly watched?: readonly string[] | undefined;
+  readonly signal?: AbortSignal | undefined;
   readonly onProgress?: (files: number) => void;
 }
 
