@@ -21,7 +21,10 @@ import type { Version } from "./semver.ts";
  * replaced by a copy of yesterday: a count alone would. It may change more often than that.
  */
 export type Revision = string;
-/** Opaque keyset position; comes from a page and goes back to the same method of the same storage. */
+/**
+ * Opaque keyset position; comes from a page and goes back to the same method of the same storage. One that this method
+ * never gives out (`""` too) is `INVALID`, never the first page.
+ */
 export type Cursor = string;
 /** UTC instant, `2026-11-24T05:00:00.000Z`. */
 export type Timestamp = string;
@@ -75,6 +78,12 @@ export interface Head {
   readonly updatedAt?: Timestamp;
 }
 
+/**
+ * The head of a prompt of which none was ever written.
+ *
+ * @example
+ * const head = (await stored(name)) ?? EMPTY_HEAD;
+ */
 export const EMPTY_HEAD: Head = Object.freeze({
   generation: 0,
   labels: Object.freeze({}),
@@ -85,7 +94,7 @@ export interface HeadState {
   readonly head: Head;
   /** `null`: no head was ever written. Compare-and-set against it with `expect: null`. */
   readonly revision: Revision | null;
-  /** What `latest` selects now: the pin, else `highestStable` of the live versions (`rules/latest.ts`). */
+  /** What `latest` selects now: the pin, else `highestStable` of the live versions (`resolveLatest`). */
   readonly latest?: Version;
 }
 
@@ -167,12 +176,15 @@ export interface PageQuery {
 }
 
 export interface ListQuery extends PageQuery {
-  /** Only names that start with these bytes. */
+  /** Only names that start with these bytes: no character stands for others. One that no name can have may be `INVALID`. */
   readonly prefix?: string;
-  /** Only prompts whose latest text or name holds this; needs `capabilities.search`, else `UNSUPPORTED`. */
+  /**
+   * Only prompts whose latest text or name holds this, letters in either case; needs `capabilities.search`, else `UNSUPPORTED`.
+   * Everything else in the query holds as it does without.
+   */
   readonly text?: string;
   readonly include?: "heads";
-  /** Also prompts of which every version was removed. */
+  /** Also prompts of which every version was removed. One that has a head only may come too, and is marked then. */
   readonly includeRemoved?: boolean;
 }
 
@@ -180,7 +192,7 @@ export interface PromptEntry {
   readonly name: PromptName;
   /** Given when `include: "heads"` was asked. */
   readonly head?: HeadState;
-  /** `true` when every version was removed. */
+  /** `true` when no version is live. */
   readonly removed?: true;
 }
 
@@ -256,7 +268,10 @@ export interface Change {
    * it is; an empty slot is taken by the tombstone (copies of a registry bring tombstones of versions never seen here).
    */
   readonly remove?: readonly SealedDocument[];
-  /** Documents that replace the tombstone at their slot. Anything but a tombstone of the same digest ends in `exists`. */
+  /**
+   * Documents that replace the tombstone of the same digest at their slot; an empty slot is taken by the document. Anything
+   * else ends in `exists`. Nothing is restored where the head is seen to be another than the one expected.
+   */
   readonly restore?: readonly SealedDocument[];
 }
 
@@ -419,7 +434,10 @@ export interface StorageDriver<Native = unknown> {
   repair(plan: RepairPlan, op?: Operation): Promise<RepairReport>;
   /** Proves, by doing it, that the store can be reached and does what `capabilities` says. Never throws for a sick store. */
   check(op?: Operation): Promise<Health>;
-  /** Idempotent. Afterwards every method throws `ABORTED`. */
+  /**
+   * Idempotent. Afterwards every method throws `ABORTED`, but `peek`, which gives `undefined`, and `check`, which may
+   * answer `ok: false` instead.
+   */
   close(): Promise<void>;
 }
 

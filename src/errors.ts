@@ -122,7 +122,12 @@ export function show(value: unknown, max = 80): string {
   return typeof value === "string" && value.length > max ? `${text}… (${value.length} characters)` : text;
 }
 
-/** Throws `ABORTED` when the signal has fired, or `TIMEOUT` when it fired as a deadline. */
+/**
+ * Throws `ABORTED` when the signal has fired, or `TIMEOUT` when it fired as a deadline.
+ *
+ * @example
+ * throwIfAborted(op?.signal, "listPrompts");
+ */
 export function throwIfAborted(signal: AbortSignal | undefined, operation?: string): void {
   if (!signal?.aborted) return;
   throw abortError(signal, operation);

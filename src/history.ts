@@ -6,6 +6,9 @@ import { compareVersions, isVersion, type Version } from "./semver.ts";
 /**
  * The `publish` entry of a document or tombstone, read off its own lines; `undefined` where it carries no time (dropped
  * in by hand) or is damaged (which is for `verify` to say, not for a log).
+ *
+ * @example
+ * publishEntry({ name, version, text }); // { at: "2026-11-24T05:00:00.000Z", by: "ada", action: "publish", to: "1.0.0" }
  */
 export function publishEntry(document: StoredDocument): HistoryEntry | undefined {
   let opened: ReturnType<typeof openStored>;
@@ -25,7 +28,13 @@ export function publishEntry(document: StoredDocument): HistoryEntry | undefined
   };
 }
 
-/** Documents and head entries as one list, newest first, as {@link StorageDriver.history} orders it. */
+/**
+ * Documents and head entries as one list, newest first, as {@link StorageDriver.history} orders it.
+ *
+ * @param entries those of the heads, in the order in which they were written
+ * @example
+ * const page = pageOf(mergeHistory(documentsAndTombstones, entries), query);
+ */
 export function mergeHistory(documents: Iterable<StoredDocument>, entries: readonly HistoryEntry[]): HistoryEntry[] {
   const published: HistoryEntry[] = [];
   for (const document of documents) {
@@ -41,6 +50,10 @@ export function mergeHistory(documents: Iterable<StoredDocument>, entries: reado
 /**
  * A page of a list that only grows at its front. The cursor counts from the old end, so entries that arrive meanwhile
  * neither repeat nor hide any.
+ *
+ * @throws RegistryError INVALID for a cursor that is none of this list
+ * @example
+ * pageOf(["c", "b", "a"], { limit: 2 }); // { items: ["c", "b"], cursor: "1" }
  */
 export function pageOf<T>(newestFirst: readonly T[], query: PageQuery): Page<T> {
   const left = query.cursor === undefined ? newestFirst.length : cursorNumber(query.cursor);
@@ -50,7 +63,13 @@ export function pageOf<T>(newestFirst: readonly T[], query: PageQuery): Page<T> 
   return rest > 0 ? { items, cursor: String(rest) } : { items };
 }
 
-/** A page of versions in descending precedence; the cursor is the last version of the page before. */
+/**
+ * A page of versions in descending precedence; the cursor is the last version of the page before.
+ *
+ * @throws RegistryError INVALID for a cursor that is no version
+ * @example
+ * pageOfVersions(entries.sort((a, b) => compareVersions(b.version, a.version)), query);
+ */
 export function pageOfVersions<T extends { readonly version: Version }>(
   descending: readonly T[],
   query: PageQuery,

@@ -21,12 +21,23 @@ export function highestStable(versions: Iterable<Version>, yanked: Head["yanked"
   return stable ?? pre;
 }
 
-/** The version a label is on. Heads are plain records: a label named `constructor` must not find what objects inherit. */
+/**
+ * The version a label is on. Heads are plain records: a label named `constructor` must not find what objects inherit.
+ *
+ * @example
+ * labelTarget({ labels: { production: "1.0.0" } }, "production"); // "1.0.0"
+ */
 export function labelTarget(head: Pick<Head, "labels">, label: Label): Version | undefined {
   return Object.hasOwn(head.labels, label) ? head.labels[label] : undefined;
 }
 
-/** What `latest` selects: the pin while it is set, else {@link highestStable} of the live versions. */
+/**
+ * What `latest` selects: the pin while it is set, else {@link highestStable} of the live versions.
+ *
+ * @param live versions whose slot holds a document, not a tombstone; in any order
+ * @example
+ * resolveLatest(EMPTY_HEAD, ["1.0.0", "1.1.0", "2.0.0-rc.1"]); // "1.1.0"
+ */
 export function resolveLatest(head: Head, live: Iterable<Version>): Version | undefined {
   return head.pin ?? highestStable(live, head.yanked);
 }

@@ -7,6 +7,7 @@ import { documentMutants } from "./mutants/documents.ts";
 import { durabilityMutants, durable } from "./mutants/durability.ts";
 import { headMutants } from "./mutants/heads.ts";
 import { listMutants } from "./mutants/lists.ts";
+import { countedVersions, lossMutants } from "./mutants/losses.ts";
 import type { Mutant } from "./mutants/mutate.ts";
 
 async function failuresOf({ bug, options, without }: Mutant): Promise<string[]> {
@@ -24,6 +25,12 @@ describe("the driver suite", () => {
     expect(failed).toEqual([]);
     expect(results.length).toBeGreaterThan(200);
   }, 120_000);
+
+  it("says of a list that begins again and again that it does not end", async () => {
+    const [title] = countedVersions.caughtBy;
+    const [result] = await collectSuite({ name: "counts", ...countedVersions.options }, (one) => one === title);
+    expect(result?.error?.message).toBe("the list does not end");
+  });
 
   it("has stable titles, each once, that name the invariant", () => {
     expect(new Set(suiteTests).size).toBe(suiteTests.length);
@@ -56,6 +63,7 @@ describe.each([
   ["documents", documentMutants],
   ["heads", headMutants],
   ["lists", listMutants],
+  ["losses", lossMutants],
   ["durability", durabilityMutants],
 ] as const)("mutants of %s", (_, mutants) => {
   it.each(mutants.map((m) => [m.bug, m] as const))(

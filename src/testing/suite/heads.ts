@@ -1,6 +1,6 @@
-import { EMPTY_HEAD } from "../../driver.ts";
+import { EMPTY_HEAD, type ReadAnswer } from "../../driver.ts";
 import { parseName } from "../../names.ts";
-import { documentOf, headOf, labelEntry } from "../builders.ts";
+import { askOf, documentOf, headOf, labelEntry } from "../builders.ts";
 import { answerIs, ok, outcomeIs, same, sameText } from "./expect.ts";
 import { keep } from "./hand.ts";
 import { type Case, test } from "./types.ts";
@@ -31,6 +31,44 @@ export const heads: readonly Case[] = [
     const fewer = headOf({ labels: { staging: "1.0.0" } });
     await hand.move("a", { labels: { staging: "1.0.0" } });
     same((await hand.state("a")).head, { ...fewer, generation: 2 }, "a head with less in it");
+  }),
+
+  test("I4 a large head stays whole: 40 labels and 40 yanks", async ({ hand, driver, another }) => {
+    const versions = Array.from({ length: 41 }, (_, i) => `1.${i}.0`);
+    await hand.putAll("a", versions);
+    const labels = Object.fromEntries(versions.slice(0, 40).map((version, i) => [`label-${i}`, version]));
+    const yanked = Object.fromEntries(
+      versions.slice(1).map((version, i) => [version, { at: YANK.at, reason: `reason ${i}` }]),
+    );
+    const next = headOf({ labels, yanked });
+    await hand.move("a", { labels, yanked });
+    const asks = Object.keys(labels).map((label) => askOf("a", label));
+    const size = Math.min(asks.length, driver.capabilities.maxBatch);
+    for (const view of [hand, await another()]) {
+      same((await view.state("a")).head, { ...next, generation: 1 }, "the head");
+      const answers: ReadAnswer[] = [];
+      for (let i = 0; i < asks.length; i += size) answers.push(...(await view.driver.read(asks.slice(i, i + size))));
+      const found = answers.map((answer) => answerIs(answer, "found", "a label").document.version);
+      same(found, Object.values(labels), "the versions of the labels");
+      same((await view.found("a", "latest")).document.version, "1.0.0", "latest, with all others yanked");
+      same((await view.entries("a")).filter((e) => e.yanked !== undefined).length, 40, "yanked versions in the list");
+    }
+  }),
+
+  test("I4 two labels of 64 characters that differ in the last one are two", async ({ hand, another }) => {
+    const [one, other] = [`${"l".repeat(63)}a`, `${"l".repeat(63)}b`];
+    await hand.putAll("a", ["1.0.0", "1.1.0"]);
+    const labels = { [one]: "1.0.0", [other]: "1.1.0" };
+    const entries = [labelEntry(one, "1.0.0"), labelEntry(other, "1.1.0")];
+    await hand.move("a", { labels }, entries);
+    for (const view of [hand, await another()]) {
+      same((await view.state("a")).head.labels, labels, "the labels");
+      for (const [label, version] of Object.entries(labels)) {
+        same((await view.found("a", label)).document.version, version, label);
+      }
+      answerIs(await view.ask("a", "l".repeat(63)), "absent", "what both begin with");
+      same((await view.log("a")).flatMap((e) => e.label ?? []).sort(), [one, other], "the labels in the history");
+    }
   }),
 
   test("I4 generation grows by one with every head that is written", async ({ hand }) => {

@@ -9,6 +9,8 @@ import { type Case, test } from "./types.ts";
 const A = parseName("a");
 const day = (n: number) => `2026-02-${String(n).padStart(2, "0")}T00:00:00.000Z`;
 
+const minute = (n: number) => new Date(Date.UTC(2026, 2, 1) + n * 60_000).toISOString();
+
 /** Entries as other registries and other years may have written them. */
 const ENTRIES = [
   { at: "1999-12-31T23:59:59.999Z", action: "label", label: "production", to: "1.0.0" },
@@ -87,6 +89,40 @@ export const history: readonly Case[] = [
     // Newest first turns the order of writing round.
     same(await hand.log("a"), [...[...entries].reverse(), publishEntry(document)], "the history");
     same(await hand.log("a", 2), [...[...entries].reverse(), publishEntry(document)], "the history in pages");
+  }),
+
+  test("I11 of equal times publishes stand in the order of precedence, not of writing", async ({ hand, another }) => {
+    for (const version of ["1.10.0", "2.0.0-rc.1", "1.0.0", "2.0.0", "1.9.0"]) {
+      await hand.put("a", version, undefined, { at: day(1) });
+    }
+    const newestFirst = ["2.0.0", "2.0.0-rc.1", "1.10.0", "1.9.0", "1.0.0"];
+    for (const view of [hand, await another()]) {
+      for (const limit of [1, 2, 100]) {
+        const published = (await view.log("a", limit)).map((e) => e.to);
+        same(published, newestFirst, `the versions of one moment, limit ${limit}`);
+      }
+    }
+  }),
+
+  test("I11 a long history stays whole: 300 entries and 120 publishes of one prompt", async ({ hand, another }) => {
+    const documents = Array.from({ length: 120 }, (_, i) => documentOf("a", `1.${i}.0`, "x", { at: minute(2 * i) }));
+    for (let i = 0; i < documents.length; i += 60) await hand.done({ name: A, add: documents.slice(i, i + 60) });
+    const entries = Array.from({ length: 300 }, (_, i) =>
+      labelEntry("production", "1.0.0", { at: minute(i), message: `${i}` }),
+    );
+    // Few heads, so that this costs few requests; what is cut is cut all the same.
+    for (let i = 0; i < entries.length; i += 50) await hand.move("a", {}, entries.slice(i, i + 50));
+    const expected = mergeHistory(documents, entries);
+    for (const view of [hand, await another()]) {
+      const log = await view.log("a", 1000);
+      same(
+        [log.length, log.filter((e) => e.action === "publish").length],
+        [420, 120],
+        "entries, and publishes of them",
+      );
+      same(log, expected, "the history");
+    }
+    same((await hand.log("a", 150)).length, 420, "entries on pages of 150");
   }),
 
   test("I11 a removed version keeps its publish entry, and a restored one has it once", async ({ hand }) => {

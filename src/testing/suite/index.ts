@@ -20,6 +20,7 @@ import { races } from "./races.ts";
 import { reads } from "./reads.ts";
 import { registry } from "./registry.ts";
 import { reopening } from "./reopening.ts";
+import { search } from "./search.ts";
 import { textFidelity } from "./text-fidelity.ts";
 import { tombstones } from "./tombstones.ts";
 import type { Case, Lab, Need, SuiteOptions } from "./types.ts";
@@ -34,6 +35,7 @@ const GROUPS: Readonly<Record<string, readonly Case[]>> = {
   reads,
   texts: textFidelity,
   "list of prompts": listing,
+  search,
   "list of versions": versions,
   history,
   "feed of changes": feed,

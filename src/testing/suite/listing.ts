@@ -1,7 +1,7 @@
 import { parseName } from "../../names.ts";
 import { documentOf } from "../builders.ts";
 import { createRandom } from "../random.ts";
-import { answerIs, ok, rejects, same } from "./expect.ts";
+import { answerIs, isOneOf, ok, rejects, same } from "./expect.ts";
 import { all, during, type Hand } from "./hand.ts";
 import { type Case, test } from "./types.ts";
 
@@ -86,6 +86,22 @@ export const listing: readonly Case[] = [
       const expected = ORDER.filter((name) => name.startsWith(prefix));
       for (const limit of [1, 2, 100])
         same(await hand.names({ prefix, limit }), expected, `prefix ${prefix}, limit ${limit}`);
+    }
+  }),
+
+  test("I8 no character of a prefix stands for others: it is neither a pattern nor folded", async ({ hand }) => {
+    const names = ["a-b", "a.b", "a0b/c", "a_b", "a_b/c", "a_c", "ab", "ab/a_b"];
+    await put(hand, names);
+    for (const prefix of ["_", "__", "a_", "a_b", "a_b/", "a_b/_", "ab/a_", "ab_", "a.", "a.b", ".", "a-", "-"]) {
+      const expected = names.filter((name) => name.startsWith(prefix));
+      for (const limit of [1, 100]) {
+        same(await hand.names({ prefix, limit }), expected, `prefix ${prefix}, limit ${limit}`);
+      }
+    }
+    for (const prefix of ["%", "a%", "a_%", "%b", "*", "a*", "a?b", "[a]", "a\\_", "^a", "A", "A_B", "'", '"', " "]) {
+      const what = `the prefix ${JSON.stringify(prefix)}, which no name has`;
+      const found = await hand.names({ prefix }).catch((error: unknown) => isOneOf(error, "INVALID", what));
+      if (!(found instanceof Error)) same(found, [], what);
     }
   }),
 
@@ -178,6 +194,24 @@ export const listing: readonly Case[] = [
     }
   }),
 
+  test("I2 a prompt that has a head only is listed with includeRemoved at most, and then marked", async ({ hand }) => {
+    await put(hand, ["a", "c"]);
+    await hand.move("b", { deprecated: { at: "2026-01-01T00:00:00.000Z", message: "soon" } });
+    same(await hand.names(), ["a", "c"], "the names");
+    const entries = await hand.prompts({ includeRemoved: true, include: "heads" });
+    same(
+      entries.flatMap((e) => (e.name === "b" ? [] : [[e.name, e.removed]])),
+      [
+        ["a", undefined],
+        ["c", undefined],
+      ],
+      "those that have versions",
+    );
+    for (const { removed, head } of entries.filter((e) => e.name === "b")) {
+      same([removed, head?.head.deprecated?.message], [true, "soon"], "the mark and the head of the other");
+    }
+  }),
+
   test("I4 include heads: every entry has its head, the same that a head ask gets", async ({ hand }) => {
     await put(hand, ["a", "b", "c"]);
     await hand.put("b", "2.0.0");
@@ -187,30 +221,6 @@ export const listing: readonly Case[] = [
         same(head, await hand.state(name), `the head of ${name}`);
       }
     }
-  }),
-
-  test("I13 search finds a word of the latest text or of the name; undeclared it throws UNSUPPORTED", async ({
-    hand,
-    driver,
-  }) => {
-    await hand.put("support/triage", "1.0.0", "Sort the tickets by urgency.\n");
-    await hand.put("support/triage", "1.1.0", "Order the tickets by importance.\n");
-    await hand.put("sales/letter", "1.0.0", "Write a letter about 100% of_our tickets.\n");
-    await hand.put("other", "1.0.0", "Nothing of the kind.\n");
-    if (!driver.capabilities.search) {
-      await rejects(() => driver.listPrompts({ limit: 10, text: "tickets" }), "UNSUPPORTED", "a search");
-      return;
-    }
-    const found = (text: string, limit = 1) => hand.names({ text, limit });
-    same(await found("tickets"), ["sales/letter", "support/triage"], "a word of two texts");
-    same(await found("importance"), ["support/triage"], "a word of the latest text");
-    same(await found("urgency"), [], "a word of an older text");
-    same(await found("triage"), ["support/triage"], "a part of a name");
-    same(await found("100%"), ["sales/letter"], "a percent sign is no wildcard");
-    same(await found("of_our"), ["sales/letter"], "an underscore is no wildcard");
-    same(await found("a%e"), [], "a percent sign is no wildcard");
-    same(await found("nowhere-to-be-found"), [], "a word that is nowhere");
-    same(await hand.names({ text: "tickets", prefix: "support/" }), ["support/triage"], "a search below a prefix");
   }),
 
   test("I4 every prompt that is listed can be read, while others are published and removed", async ({

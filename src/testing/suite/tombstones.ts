@@ -142,6 +142,44 @@ export const tombstones: readonly Case[] = [
     sameText((await hand.found("a", "1.0.0")).document.text, document.text, "afterwards");
   }),
 
+  test("I2 restore takes an empty slot, of a prompt and of a name never seen", async ({ hand, another }) => {
+    await hand.put("a", "1.0.0");
+    const other = await another();
+    for (const name of ["a", "never/seen"]) {
+      const document = documentOf(name, "1.1.0", "from elsewhere\n", { by: "ada", message: "copied" });
+      await hand.done({ name: parseName(name), restore: [document] });
+      for (const view of [hand, other]) {
+        sameText((await view.found(name, "1.1.0")).document.text, document.text, "the restored text");
+        same((await view.found(name, "latest")).document.version, "1.1.0", "latest");
+        same((await view.versions(name))[0], "1.1.0", "the versions");
+        const published = (await view.log(name)).filter((e) => e.to === "1.1.0").map((e) => e.message);
+        same(published, ["copied"], "its entries");
+      }
+      const late = documentOf(name, "1.1.0", "other\n");
+      const { existing } = outcomeIs(await hand.one({ name: parseName(name), add: [late] }), "exists", "its slot");
+      sameText(existing.text, document.text, "the document in exists");
+    }
+    same(await hand.names(), ["a", "never/seen"], "the names");
+  }),
+
+  test("I4 a refused head keeps the documents of its change from being restored", async ({ hand, another }) => {
+    const [document] = await hand.putAll("a", ["1.0.0", "1.1.0"]);
+    ok(document !== undefined, "a document");
+    const stale = (await hand.state("a")).revision;
+    const tombstone = await hand.remove("a", document);
+    const before = await hand.state("a");
+    for (const expect of [stale, "no such revision"]) {
+      const head = { expect, next: headOf({ labels: { production: "1.0.0" } }), entries: [] };
+      outcomeIs(await hand.one({ name: A, head, restore: [document] }), "conflict", `expecting ${expect}`);
+      for (const view of [hand, await another()]) {
+        const answer = answerIs(await view.ask("a", "1.0.0"), "removed", "a version whose restore was refused");
+        sameText(answer.document.text, tombstone.text, "the tombstone");
+        same(await view.versions("a"), ["1.1.0"], "the versions");
+        same(await view.state("a"), before, "the head");
+      }
+    }
+  }),
+
   test("I2 a version may be removed, restored and removed again", async ({ hand, another }) => {
     const document = await hand.put("a", "1.0.0");
     const other = await another();

@@ -2,7 +2,8 @@ import type { Head, HeadState, Outcome, ReadAnswer, StorageDriver } from "../../
 import type { PromptName } from "../../../src/names.ts";
 import { highestStable } from "../../../src/rules/latest.ts";
 import type { Version } from "../../../src/semver.ts";
-import { answering, type Mutant, mutant, type Patch, slotsOf, turn } from "./mutate.ts";
+import { byTenDigits } from "./losses.ts";
+import { answering, committing, type Mutant, mutant, type Patch, slotsOf, turn } from "./mutate.ts";
 
 function live(inner: StorageDriver, name: PromptName): Version[] {
   return [...slotsOf(inner, name)].filter(([, slot]) => !slot.tombstone).map(([version]) => version);
@@ -22,15 +23,6 @@ function latestBy(choose: (versions: Version[], head: Head) => Version | undefin
     if (state === undefined || version === undefined) return answer;
     const [found] = await inner.read([{ name, selector: { kind: "version", version } }]);
     return found?.status === "found" ? { ...found, head: { ...state, latest: version } } : answer;
-  });
-}
-
-/** Changes what is committed before it is. */
-function committing(
-  map: (commit: Parameters<StorageDriver["commit"]>[0], inner: StorageDriver) => Promise<typeof commit> | typeof commit,
-) {
-  return (inner: StorageDriver): Patch => ({
-    commit: async (commit, op) => inner.commit(await map(commit, inner), op),
   });
 }
 
@@ -123,6 +115,15 @@ export const headMutants: readonly Mutant[] = [
           .sort()
           .at(-1),
     ),
+  ),
+
+  mutant(
+    "latest pads numbers to ten digits",
+    "I5 numbers of up to 16 digits are compared as numbers, in the list and in latest",
+    latestBy((versions, head) => {
+      const left = versions.filter((v) => head.yanked[v] === undefined).sort(byTenDigits);
+      return head.pin ?? left.filter((v) => !v.includes("-")).at(-1) ?? left.at(-1);
+    }),
   ),
 
   mutant(

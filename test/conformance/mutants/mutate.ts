@@ -1,4 +1,4 @@
-import type { ReadAnswer, ReadAsk, StorageDriver, StoredDocument } from "../../../src/driver.ts";
+import type { Commit, ReadAnswer, ReadAsk, StorageDriver, StoredDocument } from "../../../src/driver.ts";
 import { memory } from "../../../src/drivers/memory.ts";
 import type { PromptName } from "../../../src/names.ts";
 import type { Version } from "../../../src/semver.ts";
@@ -60,6 +60,13 @@ export function answering(
       const answers = await inner.read(asks, op);
       return Promise.all(answers.map((answer, i) => map(answer, asks[i] as ReadAsk, inner)));
     },
+  });
+}
+
+/** Changes what is committed before it is. */
+export function committing(map: (commit: Commit, inner: StorageDriver) => Promise<Commit> | Commit) {
+  return (inner: StorageDriver): Patch => ({
+    commit: async (commit, op) => inner.commit(await map(commit, inner), op),
   });
 }
 
