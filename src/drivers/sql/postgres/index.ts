@@ -1,16 +1,16 @@
 import type { Client, Pool, PoolClient } from "pg";
-import type { Capabilities, Commit, Operation, Outcome, ReadAnswer, ReadAsk, StorageDriver } from "../../../driver.ts";
+import type { Commit, Operation, Outcome, ReadAnswer, ReadAsk, StorageDriver } from "../../../driver.ts";
 import { RegistryError, throwIfAborted } from "../../../errors.ts";
 import { versionSortKey } from "../../../semver.ts";
 import { applyCommit, isPlain, type Touched, type Writing } from "../apply.ts";
 import { createBuilder } from "../builder.ts";
+import { capabilitiesOf, MAX_BATCH } from "../capabilities.ts";
 import { loadKysely } from "../kysely.ts";
 import { history, listPrompts, listVersions, namesPage, namesQuery } from "../pages.ts";
 import { ABSENT, answerKnown, readOne } from "../reading.ts";
 import { repair } from "../repair.ts";
 import { slotAnswer } from "../rows.ts";
 import { searchPrompts } from "../searching.ts";
-import { MAX_DOCUMENT_BYTES } from "../slots.ts";
 import { createStatements } from "../statements.ts";
 import { all, type Statement, type Task } from "../task.ts";
 import { toTsquery } from "../trigrams.ts";
@@ -37,18 +37,7 @@ export interface PostgresNative {
   listen(handler: ListenHandler): Promise<() => Promise<void>>;
 }
 
-const MAX_BATCH = 1000;
 const INSUFFICIENT_PRIVILEGE = "42501";
-
-export const CAPABILITIES: Capabilities = Object.freeze({
-  write: true,
-  atomicity: "batch",
-  listing: "indexed",
-  search: true,
-  maxDocumentBytes: MAX_DOCUMENT_BYTES,
-  maxBatch: MAX_BATCH,
-  consistency: "linearizable",
-});
 
 async function loadPg(): Promise<typeof import("pg")> {
   try {
@@ -166,7 +155,7 @@ export async function postgres(options: PostgresOptions): Promise<StorageDriver<
   return {
     kind: "postgres",
     location,
-    capabilities: server.readOnly ? Object.freeze({ ...CAPABILITIES, write: false }) : CAPABILITIES,
+    capabilities: capabilitiesOf(!server.readOnly),
     native: Object.freeze({
       pool,
       async listen(handler: ListenHandler) {

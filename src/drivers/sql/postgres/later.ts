@@ -1,7 +1,8 @@
 import type { Health, Operation, StorageDriver } from "../../../driver.ts";
 import { isRegistryError, RegistryError, throwIfAborted } from "../../../errors.ts";
 import { unlessAborted } from "../../../layers/signal.ts";
-import { CAPABILITIES, type PostgresNative, postgres } from "./index.ts";
+import { capabilitiesOf } from "../capabilities.ts";
+import { type PostgresNative, postgres } from "./index.ts";
 import { type PostgresOptions, resolveOptions } from "./options.ts";
 
 type Driver = StorageDriver<PostgresNative>;
@@ -75,7 +76,7 @@ function later(options: PostgresOptions): Driver {
     kind: "postgres",
     location,
     // Of a server that can only be read a commit says so.
-    capabilities: CAPABILITIES,
+    capabilities: capabilitiesOf(true),
     native: {
       get pool() {
         if (opened !== undefined) return opened.native.pool;

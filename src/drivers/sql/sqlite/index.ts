@@ -1,16 +1,16 @@
 import { resolve } from "node:path";
-import type { Capabilities, Operation, Outcome, ReadAnswer, ReadAsk, StorageDriver } from "../../../driver.ts";
+import type { Operation, Outcome, ReadAnswer, ReadAsk, StorageDriver } from "../../../driver.ts";
 import { RegistryError, show, throwIfAborted } from "../../../errors.ts";
 import { versionSortKey } from "../../../semver.ts";
 import { applyCommit } from "../apply.ts";
 import { createBuilder } from "../builder.ts";
+import { capabilitiesOf, MAX_BATCH } from "../capabilities.ts";
 import { loadKysely } from "../kysely.ts";
 import { history, listPrompts, listVersions } from "../pages.ts";
 import { answerKnown, readOne } from "../reading.ts";
 import { repair } from "../repair.ts";
 import { slotAnswer } from "../rows.ts";
 import { searchPrompts } from "../searching.ts";
-import { MAX_DOCUMENT_BYTES } from "../slots.ts";
 import { createStatements } from "../statements.ts";
 import { type Row, runSync, type Task } from "../task.ts";
 import { toFts } from "../trigrams.ts";
@@ -45,7 +45,6 @@ export interface SqliteNative {
 }
 
 const CACHE_BYTES = 64 * 2 ** 20;
-const MAX_BATCH = 1000;
 
 function check(options: SqliteOptions): void {
   const bad = (field: string, problem: string) => new RegistryError("CONFIG", `sqlite: ${field} ${problem}`, { field });
@@ -75,15 +74,6 @@ export async function sqlite(options: SqliteOptions): Promise<StorageDriver<Sqli
   const engine = await open(path, location, memory, readOnly, options);
   const bytes = engine.connection.module === "libsql";
   const statements = createStatements(createBuilder(kysely, "sqlite", { bytes }));
-  const capabilities: Capabilities = Object.freeze({
-    write: !readOnly,
-    atomicity: "batch",
-    listing: "indexed",
-    search: true,
-    maxDocumentBytes: MAX_DOCUMENT_BYTES,
-    maxBatch: MAX_BATCH,
-    consistency: "linearizable",
-  });
   const writing = { statements, announce };
   const answers = new Answers(options.cacheBytes ?? CACHE_BYTES);
   const dataVersion = engine.connection.prepare("PRAGMA data_version");
@@ -154,7 +144,7 @@ export async function sqlite(options: SqliteOptions): Promise<StorageDriver<Sqli
   return {
     kind: "sqlite",
     location,
-    capabilities,
+    capabilities: capabilitiesOf(!readOnly),
     native: Object.freeze({ module: engine.connection.module, database: engine.connection.database }),
     peek(ask) {
       return closed || ask.known !== undefined ? undefined : attempt(ask);
