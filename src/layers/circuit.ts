@@ -1,19 +1,19 @@
-import type { HealthCheck, StorageDriver } from "../driver.ts";
+import type { HealthCheck, Operation, Outcome, StorageDriver } from "../driver.ts";
 import { RegistryError } from "../errors.ts";
-import { around, type RunCall } from "./around.ts";
+import { around, type CallMethod, type RunCall } from "./around.ts";
 import { defineLayer, type Layer } from "./layer.ts";
 import { isOutage } from "./outage.ts";
 import { checkCount, checkDuration, isOver } from "./signal.ts";
 
 export interface CircuitOptions {
   /** Failures in a row that open the circuit. Default 5. */
-  readonly failures?: number;
+  readonly failures?: number | undefined;
   /** Milliseconds until one call may try again; doubles with every try that fails. Default 5,000. */
-  readonly cooldown?: number;
+  readonly cooldown?: number | undefined;
   /** Milliseconds; the cooldown never grows longer. Default 60,000. */
-  readonly maxCooldown?: number;
+  readonly maxCooldown?: number | undefined;
   /** 0 to 1, for tests. Default `Math.random`. */
-  readonly random?: () => number;
+  readonly random?: (() => number) | undefined;
 }
 
 /**
@@ -60,29 +60,40 @@ export function circuit(options: CircuitOptions = {}): Layer {
       );
     }
 
-    const run: RunCall = async (operation, op, call) => {
-      const signal = op?.signal;
-      const isOpen = openUntil > 0;
-      if (isOpen && (probing || performance.now() < openUntil)) throw reject(operation);
-      if (isOpen) probing = true;
+    /** @param outageIn what of a value that came says that the store could not be asked */
+    async function guard<T>(
+      operation: CallMethod,
+      op: Operation | undefined,
+      call: (op: Operation | undefined) => Promise<T>,
+      outageIn: (value: T) => RegistryError | undefined,
+    ): Promise<T> {
+      const isProbe = openUntil > 0;
+      if (isProbe && (probing || performance.now() < openUntil)) throw reject(operation);
+      if (isProbe) probing = true;
       try {
         const value = await call(op);
-        settled();
+        const outage = outageIn(value);
+        if (outage === undefined) settled();
+        else failed(outage, isProbe, op);
         return value;
       } catch (error) {
-        if (!isOutage(error)) {
-          // A caller who gave up says nothing about the store.
-          if (!isOver(signal)) settled();
-        } else if (!isOver(signal)) {
-          last = error.code;
-          failures++;
-          if (isOpen || failures >= threshold) open(error);
-        }
+        if (isOutage(error)) failed(error, isProbe, op);
+        else if (!isOver(op?.signal)) settled();
         throw error;
       } finally {
-        if (isOpen) probing = false;
+        if (isProbe) probing = false;
       }
-    };
+    }
+
+    function failed(outage: RegistryError, isProbe: boolean, op: Operation | undefined): void {
+      // A caller who gave up says nothing about the store; what was on its way when it opened says nothing new.
+      if (isOver(op?.signal) || (openUntil > 0 && !isProbe)) return;
+      last = outage.code;
+      failures++;
+      if (isProbe || failures >= threshold) open(outage);
+    }
+
+    const run: RunCall = (operation, op, call) => guard(operation, op, call, () => undefined);
 
     function settled(): void {
       failures = 0;
@@ -92,6 +103,7 @@ export function circuit(options: CircuitOptions = {}): Layer {
 
     return {
       ...around(inner, run),
+      commit: (commit, op) => guard("commit", op, (o) => inner.commit(commit, o), outageOf),
       // Whoever checks wants to know how the store is, not what is believed of it.
       async check(op) {
         const health = await inner.check(op);
@@ -107,4 +119,15 @@ export function circuit(options: CircuitOptions = {}): Layer {
       close: () => inner.close(),
     } satisfies StorageDriver;
   });
+}
+
+/** Changes fail one by one: a commit of which nothing got an answer says of the store what an error says. */
+function outageOf(outcomes: readonly Outcome[]): RegistryError | undefined {
+  let outage: RegistryError | undefined;
+  for (const outcome of outcomes) {
+    if (outcome.status === "skipped") continue;
+    if (outcome.status !== "failed" || !isOutage(outcome.error)) return undefined;
+    outage ??= outcome.error;
+  }
+  return outage;
 }

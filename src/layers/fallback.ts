@@ -12,15 +12,15 @@ import { type RegistryError, throwIfAborted } from "../errors.ts";
 import { badCursor } from "../history.ts";
 import type { PromptName } from "../names.ts";
 import { Denials } from "./fallback/denials.ts";
-import { flagged, flaggedPage, ownerOf, provenanceOf } from "./fallback/marks.ts";
-import { shownOf } from "./fallback/shown.ts";
+import { flagged, flaggedPage, mainPage, ownerOf, provenanceOf } from "./fallback/marks.ts";
+import { shownAnswer, shownOf } from "./fallback/shown.ts";
 import { defineLayer, type Layer } from "./layer.ts";
 import { isOutage } from "./outage.ts";
 import { checkCount, isOver } from "./signal.ts";
 
 export interface FallbackOptions {
   /** How many "not there", "removed" and "forbidden" of the main storage are remembered through an outage. Default 10,000. */
-  readonly remember?: number;
+  readonly remember?: number | undefined;
 }
 
 /**
@@ -31,8 +31,8 @@ export interface FallbackOptions {
  *   had it.
  * - A fallback that does not have it proves nothing: it may be a snapshot of a few prompts. The next one is asked, and in
  *   the end the main storage's own error is thrown.
- * - What the main storage said is gone stays gone through the outage, and so does what was removed through this layer: under
- *   every selector, in lists and in logs.
+ * - What the main storage said is gone stays gone through the outage, and so does what was removed through this layer, labels
+ *   included: under every selector, in lists, heads and logs.
  * - Writes go to the main storage only. Revisions of a fallback never match there, so nothing planned on them is written.
  *
  * Put `cache` around it: what the cache has is often younger than a fallback, and it prefers the younger.
@@ -76,9 +76,10 @@ function createFallback(inner: StorageDriver, storages: readonly StorageDriver[]
       throwIfAborted(op?.signal, "read");
       for (const [j, { ask, i }] of open.entries()) {
         const answer = got?.[j];
-        if (answer !== undefined && isAnswer(answer) && !denials.denies(ask, answer)) {
-          answers[i] = flagged(answer, storage, index);
-        }
+        if (answer === undefined || !isAnswer(answer) || denials.denies(ask, answer)) continue;
+        const shown = await attempt(() => shownAnswer(denials, storage, ask.name, answer, op));
+        throwIfAborted(op?.signal, "read");
+        if (shown !== undefined) answers[i] = flagged(shown, storage, index);
       }
     }
     if (answers.every((answer) => answer !== undefined)) {
@@ -96,7 +97,7 @@ function createFallback(inner: StorageDriver, storages: readonly StorageDriver[]
     fetch: (driver: StorageDriver, cursor: Cursor | undefined) => Promise<Page<T>>,
   ): Promise<Page<T>> {
     const from = cursor === undefined ? undefined : ownerOf(cursor);
-    if (from !== undefined) {
+    if (from !== undefined && from.index !== "main") {
       const storage = storages[from.index];
       if (storage === undefined) throw badCursor(cursor as Cursor);
       try {
@@ -106,7 +107,7 @@ function createFallback(inner: StorageDriver, storages: readonly StorageDriver[]
       }
     }
     try {
-      return await fetch(inner, cursor);
+      return mainPage(await fetch(inner, from?.cursor ?? cursor));
     } catch (error) {
       // A page in the middle of one storage's list is nowhere in another's.
       if (!isOutage(error) || cursor !== undefined || op?.fresh === true || isOver(op?.signal)) throw error;
@@ -171,7 +172,8 @@ function createFallback(inner: StorageDriver, storages: readonly StorageDriver[]
     async commit(commit, op) {
       const outcomes = await inner.commit(commit, op);
       for (const [i, change] of commit.changes.entries()) {
-        if (outcomes[i]?.status === "done") denials.noteChange(change);
+        const outcome = outcomes[i];
+        if (outcome?.status === "done") denials.noteChange(change, outcome.head);
       }
       return outcomes;
     },

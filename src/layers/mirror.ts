@@ -6,6 +6,7 @@ import { defineLayer, type Layer } from "./layer.ts";
 import { Copier, type CopierOptions, type CopyPrompt } from "./mirror/copier.ts";
 import type { CursorStore } from "./mirror/cursor.ts";
 import { checkDuration, unlessAborted } from "./signal.ts";
+import { checkWithin } from "./timeout.ts";
 
 export type { CopyPrompt } from "./mirror/copier.ts";
 export { type CursorStore, cursorFile } from "./mirror/cursor.ts";
@@ -61,6 +62,8 @@ export function mirror(target: StorageDriver, options: MirrorOptions = {}): Laye
 
 /** Problems named by `check`. */
 const TOLD = 5;
+/** Milliseconds: who asks how the main storage is does not wait for a target that hangs. */
+const CHECK = 5000;
 
 function createMirror(inner: StorageDriver, target: StorageDriver, options: CopierOptions): MirrorDriver {
   const copier = new Copier(inner, target, options);
@@ -90,7 +93,7 @@ function createMirror(inner: StorageDriver, target: StorageDriver, options: Copi
       return report;
     },
     async check(op) {
-      const [health, own] = await Promise.all([inner.check(op), target.check(op)]);
+      const [health, own] = await Promise.all([inner.check(op), checkWithin("mirror", CHECK, target, op)]);
       const { copied, failed, pending, problem, problems } = copier;
       const told = [...problems].slice(0, TOLD).map(([name, why]) => `${name}: ${why}`);
       if (problems.size > TOLD) told.push(`${problems.size - TOLD} more prompts`);

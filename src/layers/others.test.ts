@@ -10,7 +10,7 @@ import type { PromptName } from "../names.ts";
 import { PromptRegistry } from "../registry.ts";
 import { commitOf, documentOf, fault, seedPrompts } from "../testing/index.ts";
 import { fallback } from "./fallback.ts";
-import { stack } from "./layer.ts";
+import { identityOf, stack } from "./layer.ts";
 import { type CopyPrompt, cursorFile, mirror } from "./mirror.ts";
 import { retry } from "./retry.ts";
 import { route } from "./route.ts";
@@ -76,13 +76,15 @@ describe("mirror", () => {
       copied.push(name);
     };
     const staysOpen = (d: StorageDriver) => Object.assign(fault(d), { close: async () => {} });
+    const target = staysOpen(memory());
     await seedPrompts(new PromptRegistry(main), { a: { "1.0.0": "" }, b: { "1.0.0": "" } });
-    const one = mirror(memory(), { copy, cursor })(staysOpen(main));
+    await seedPrompts(new PromptRegistry(target), { a: { "1.0.0": "" }, b: { "1.0.0": "" } });
+    const one = mirror(target, { copy, cursor })(staysOpen(main));
     await one.caughtUp();
     await one.close();
     await seedPrompts(new PromptRegistry(main), { b: { "1.1.0": "" } });
     copied.length = 0;
-    const two = mirror(memory(), { copy, cursor })(staysOpen(main));
+    const two = mirror(target, { copy, cursor })(staysOpen(main));
     await two.caughtUp();
     await two.close();
     expect(copied).toEqual(["b"]);
@@ -98,20 +100,25 @@ describe("mirror: what can't go on as before", () => {
   it.each(["HISTORY_REWRITTEN", "INVALID"] as const)("a cursor refused with %s leads to a comparison", async (code) => {
     const main = memory();
     await seedPrompts(new PromptRegistry(main), { a: { "1.0.0": "" }, b: { "1.0.0": "" } });
+    let refused = 0;
     const inner: StorageDriver = {
       ...main,
       changes: async (query, op) => {
-        if (query.cursor === "old") throw new RegistryError(code, "refused");
-        return main.changes(query, op);
+        if (query.cursor !== "old") return main.changes(query, op);
+        refused++;
+        throw new RegistryError(code, "refused");
       },
     };
     const saved: string[] = [];
-    const cursor = { load: async () => "old", save: async (c: string) => void saved.push(c) };
     const target = memory();
+    await seedPrompts(new PromptRegistry(target), { z: { "1.0.0": "" } });
+    const kept = JSON.stringify({ from: identityOf(inner), to: identityOf(target), cursor: "old" });
+    const cursor = { load: async () => kept, save: async (c: string) => void saved.push(c) };
     const driver = mirror(target, { cursor, retryDelay: 1 })(inner);
     await until(() => saved.length > 0);
-    expect((await target.listPrompts({ limit: 10 })).items.map((p) => p.name)).toEqual(["a", "b"]);
-    expect(saved).not.toContain("old");
+    expect((await target.listPrompts({ limit: 10 })).items.map((p) => p.name)).toEqual(["a", "b", "z"]);
+    expect(refused).toBe(1);
+    expect(saved).not.toContain(kept);
     expect((await driver.check()).ok).toBe(true);
     await driver.close();
   });

@@ -1,4 +1,5 @@
 import type {
+  ChangeEvent,
   Commit,
   Cursor,
   ListQuery,
@@ -12,7 +13,7 @@ import type {
 } from "../driver.ts";
 import { RegistryError } from "../errors.ts";
 import { badCursor } from "../history.ts";
-import type { PromptName } from "../names.ts";
+import { isName, type PromptName } from "../names.ts";
 import { defineLayer, identityOf, type Layer } from "./layer.ts";
 import { asRegistryError } from "./outage.ts";
 
@@ -40,12 +41,13 @@ export function route(routes: readonly Route[]): Layer {
 
 /** Compiles a pattern without anything that backtracks. */
 function patternOf(names: string): (name: string) => boolean {
-  if (!/^[a-z0-9._/*-]+$/.test(names) || names.startsWith("/") || names.endsWith("/")) {
+  const segments = names.split("/");
+  // What has no star stands for itself, and must be able to.
+  if (!segments.every((segment) => (segment.includes("*") ? /^[a-z0-9._*-]+$/.test(segment) : isName(segment)))) {
     throw new RegistryError("CONFIG", `route ${JSON.stringify(names)} matches no name; write support/* or support/**`, {
       field: "route.names",
     });
   }
-  const segments = names.split("/");
   return (name) => matchSegments(segments, name.split("/"));
 }
 
@@ -133,6 +135,29 @@ function createRoute(inner: StorageDriver, matchers: readonly Matcher[]): Storag
     return mergePages(pages, positions, after, query.limit);
   }
 
+  /** One look at each feed from where it was. */
+  async function look(starts: readonly (string | undefined)[], limit: number, op: Operation | undefined) {
+    const share = Math.max(1, Math.floor(limit / drivers.length));
+    const next = [...starts];
+    const items: ChangeEvent[] = [];
+    let isEnd = true;
+    for (const [i, driver] of drivers.entries()) {
+      // Small pages: one storage after the other, each keeping its place.
+      const left = limit - items.length;
+      const start = starts[i];
+      if (left <= 0 && start !== "") continue;
+      const most = Math.max(1, Math.min(share, left));
+      const page = await driver.changes(
+        start === "" || start === undefined ? { limit: most } : { limit: most, cursor: start },
+        op,
+      );
+      if (page.items.length > 0 && page.cursor !== start) isEnd = false;
+      items.push(...page.items.filter(({ name }) => owner(name) === driver));
+      next[i] = page.cursor as Cursor;
+    }
+    return { items, next, isEnd };
+  }
+
   return {
     kind: inner.kind,
     location: inner.location,
@@ -152,24 +177,13 @@ function createRoute(inner: StorageDriver, matchers: readonly Matcher[]): Storag
     listVersions: (name, query, op) => owner(name).listVersions(name, query, op),
     history: (name, query, op) => owner(name).history(name, query, op),
     async changes(query, op) {
-      const starts = query.cursor === undefined ? drivers.map(() => "") : positionsOf(query.cursor, drivers.length);
-      const share = Math.max(1, Math.floor(query.limit / drivers.length));
-      const next = [...starts];
-      const items: { readonly name: PromptName }[] = [];
-      for (const [i, driver] of drivers.entries()) {
-        // Small pages: one storage after the other, each keeping its place.
-        const left = query.limit - items.length;
-        if (left <= 0 && starts[i] !== "") continue;
-        const start = starts[i];
-        const limit = Math.max(1, Math.min(share, left));
-        const page = await driver.changes(
-          start === "" || start === undefined ? { limit } : { limit, cursor: start },
-          op,
-        );
-        items.push(...page.items.filter(({ name }) => owner(name) === driver));
-        next[i] = page.cursor as Cursor;
+      let at = query.cursor === undefined ? drivers.map(() => "") : positionsOf(query.cursor, drivers.length);
+      // As behind a prefix: an empty page must not be one of which all happened where it does not belong.
+      for (;;) {
+        const { items, next, isEnd } = await look(at, query.limit, op);
+        if (items.length > 0 || isEnd) return { items, cursor: cursorOf(next) };
+        at = next;
       }
-      return { items, cursor: cursorOf(next) };
     },
     commit,
     async repair(plan, op) {

@@ -1,4 +1,4 @@
-import type { Operation, StorageDriver } from "../driver.ts";
+import type { Health, Operation, StorageDriver } from "../driver.ts";
 import { abortError, isRegistryError, RegistryError, throwIfAborted } from "../errors.ts";
 import { around, type RunCall } from "./around.ts";
 import { defineLayer, type Layer, type LayerName } from "./layer.ts";
@@ -40,24 +40,31 @@ function limited(layer: LayerName, ms: number, inner: StorageDriver): StorageDri
   const run: RunCall = (operation, op, call) => within(ms, { backend: inner.kind, operation, layer }, op, call);
   return {
     ...around(inner, run),
-    async check(op) {
-      const started = Date.now();
-      try {
-        return await run("check", op, (o) => inner.check(o));
-      } catch (error) {
-        // A check never throws for a sick store, and a store that hangs is sick; only the caller's own end is thrown.
-        if (op?.signal?.aborted || !isRegistryError(error, "TIMEOUT")) throw error;
-        return {
-          ok: false,
-          kind: inner.kind,
-          location: inner.location,
-          latency: Date.now() - started,
-          checks: [{ name: layer, ok: false, detail: `no answer within ${ms} ms` }],
-        };
-      }
-    },
+    check: (op) => checkWithin(layer, ms, inner, op),
     close: () => inner.close(),
   } satisfies StorageDriver;
+}
+
+/** A check never throws for a sick store, and a store that hangs is sick; only the caller's own end is thrown. */
+export async function checkWithin(
+  layer: LayerName,
+  ms: number,
+  inner: StorageDriver,
+  op: Operation | undefined,
+): Promise<Health> {
+  const started = Date.now();
+  try {
+    return await within(ms, { backend: inner.kind, operation: "check", layer }, op, (o) => inner.check(o));
+  } catch (error) {
+    if (op?.signal?.aborted || !isRegistryError(error, "TIMEOUT")) throw error;
+    return {
+      ok: false,
+      kind: inner.kind,
+      location: inner.location,
+      latency: Date.now() - started,
+      checks: [{ name: layer, ok: false, detail: `no answer within ${ms} ms` }],
+    };
+  }
 }
 
 interface What {

@@ -88,6 +88,31 @@ describe("snapshot", () => {
     });
   });
 
+  it("holds nothing that was removed, whatever a cache remembers", async () => {
+    const main = memory();
+    const other = new PromptRegistry(main);
+    await seedPrompts(other, { a: { "1.0.0": "secret\n", "1.1.0": "ok\n", "2.0.0": "" } });
+    await other.setLabel("a", "production", "1.1.0");
+    const app = new PromptRegistry(stack(Object.assign(fault(main), { peek: () => undefined }), [cache()]));
+    for (const ref of ["a", "a@production", "a@1.0.0", "a@2", "a@~1.0"]) await app.getPrompt(ref);
+    await app.listPrompts({ include: "heads" });
+    await other.deleteVersion("a", "1.0.0");
+    await other.deleteVersion("a", "2.0.0");
+    await other.storePrompt({ name: "a", version: "1.2.0", text: "new\n", labels: ["production"] });
+    const versionsIn = async (selectors?: string[]) => {
+      const path = join(root, "removed");
+      await writeSnapshot(app, path, selectors === undefined ? {} : { selectors });
+      const { prompts } = (await snapshot({ path })).native;
+      return prompts.flatMap(({ documents }) => documents.map(({ version }) => version));
+    };
+    for (const gone of ["a@1.0.0", "a@~1.0", "a@2"]) {
+      await expect(versionsIn([gone])).rejects.toMatchObject({ code: "NOT_FOUND" });
+    }
+    for (const selectors of [["a"], ["a@production"], ["a@^1"], undefined]) {
+      expect(await versionsIn(selectors)).toEqual(["1.2.0"]);
+    }
+  });
+
   it("finds every damaged byte", async () => {
     const registry = await source();
     const path = join(root, "damaged");

@@ -2,9 +2,10 @@ import { resolve } from "node:path";
 import type { DriverSelector, HeadState, Operation, ReadAnswer, StorageDriver, StoredDocument } from "../../driver.ts";
 import { RegistryError } from "../../errors.ts";
 import { formatSelector, type Label, type PromptName, parseRef, type Selector } from "../../names.ts";
-import type { PromptRegistry } from "../../registry.ts";
+import { PromptRegistry } from "../../registry.ts";
 import { labelTarget } from "../../rules/latest.ts";
 import type { Version } from "../../semver.ts";
+import { freshly } from "../../transfer/fresh.ts";
 import { writeWhole } from "../../whole-file.ts";
 import { formatSnapshot, type Snapshot, type SnapshotPrompt } from "./format.ts";
 
@@ -59,13 +60,15 @@ export async function writeSnapshot(
 
 /** What {@link writeSnapshot} writes, for those who want to put it elsewhere. */
 export async function readSnapshot(registry: PromptRegistry, options: SnapshotOptions = {}): Promise<Snapshot> {
-  const { driver } = registry;
+  // What a cache remembers may be gone, and would be in the snapshot for good.
+  const asking = new PromptRegistry(freshly(registry.driver));
+  const { driver } = asking;
   const op: Operation = options.signal === undefined ? {} : { signal: options.signal };
   const createdAt = (options.now?.() ?? new Date()).toISOString();
   const wanted =
     options.selectors === undefined
-      ? await everything(registry, op)
-      : await selected(registry, options.selectors, options.signal);
+      ? await everything(asking, op)
+      : await selected(asking, options.selectors, options.signal);
   const prompts: SnapshotPrompt[] = [];
   const missing: string[] = [];
   for (const [name, selectors] of wanted) {
@@ -131,17 +134,6 @@ async function readPrompt(
   const asks = [{ kind: "head" as const }, ...selectors].map((selector) => ({ name, selector }));
   for (let look = 0; look < LOOKS; look++) {
     const [first, ...answers] = await driver.read(asks, op);
-    const old = [first, ...answers].find((answer) => answer?.provenance?.stale === true);
-    if (old !== undefined) {
-      throw new RegistryError(
-        "UNAVAILABLE",
-        `the ${driver.kind} storage can't be asked, and a snapshot of old answers would pass for a new one`,
-        {
-          backend: driver.kind,
-          name,
-        },
-      );
-    }
     const gone = selectors.filter((_, i) => answers[i]?.status !== "found");
     if (first?.status !== "head" || gone.length > 0) {
       const refs = (gone.length > 0 ? gone : selectors).map(

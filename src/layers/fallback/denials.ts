@@ -1,8 +1,11 @@
-import type { Change, ReadAnswer, ReadAsk, StoredDocument } from "../../driver.ts";
+import type { Change, Head, HeadState, ReadAnswer, ReadAsk, StoredDocument } from "../../driver.ts";
 import { isRegistryError, type RegistryError } from "../../errors.ts";
 import type { PromptName } from "../../names.ts";
 
-export type Mark = { readonly answer: ReadAnswer } | { readonly error: RegistryError };
+/** `gone`: it is, and what the storage would say of the rest of the prompt is not known. */
+export type Mark = { readonly answer: ReadAnswer } | { readonly error: RegistryError } | { readonly gone: true };
+
+const GONE: Mark = Object.freeze({ gone: true as const });
 
 /**
  * Remembers what a storage denied (not there, removed, forbidden), so that an outage brings nothing of it back from a
@@ -17,6 +20,7 @@ export class Denials {
   }
 
   note(ask: ReadAsk, answer: ReadAnswer): void {
+    if (this.#marks.size > 0 && "head" in answer && answer.head !== undefined) this.#lift(ask.name, answer.head.head);
     if (answer.status === "absent" || answer.status === "removed") {
       this.#put(keyOf(ask), { answer });
       if (answer.status === "removed") this.#remove(ask.name, answer.document, answer);
@@ -37,37 +41,56 @@ export class Denials {
     if (asks.length === 1 && ask !== undefined && isRegistryError(error, "FORBIDDEN")) this.#put(keyOf(ask), { error });
   }
 
-  noteChange(change: Change): void {
+  /** @param after what the storage told of the prompt as it is now */
+  noteChange(change: Change, after?: HeadState): void {
+    const { name, head } = change;
     for (const { version } of [...(change.add ?? []), ...(change.restore ?? [])]) {
-      this.#marks.delete(versionKey(change.name, version));
+      this.#marks.delete(versionKey(name, version));
     }
-    for (const { name, version, text } of change.remove ?? []) {
+    for (const { version, text } of change.remove ?? []) {
       const document: StoredDocument = { name, version, text };
-      this.#remove(change.name, document, { status: "removed", document, revision: "removed" });
+      this.#remove(name, document, { status: "removed", document, revision: "removed" });
     }
-    // Labels may be there again, or no longer.
-    const prefix = `${change.name}\n`;
-    for (const key of this.#marks.keys()) {
-      if (key.startsWith(prefix) && !key.startsWith(`${prefix}version `)) this.#marks.delete(key);
+    // What is known of labels stays; the prompt itself, `latest` and who may see them may be others now.
+    const mark: Mark = after === undefined ? GONE : { answer: { status: "absent", head: after } };
+    const prefix = `${name}\n`;
+    for (const [key, old] of this.#marks) {
+      if (!key.startsWith(prefix) || key.startsWith(`${prefix}version `)) continue;
+      if (key.startsWith(`${prefix}label `) && !("error" in old)) this.#marks.set(key, mark);
+      else this.#marks.delete(key);
     }
+    if (head === undefined) return;
+    for (const { action, label } of head.entries) {
+      if (action === "unlabel" && label !== undefined) this.#put(labelKey(name, label), mark);
+    }
+    this.#lift(name, head.next);
+  }
+
+  /** Labels that stand in a head of the storage are there again. */
+  #lift(name: PromptName, { labels }: Pick<Head, "labels">): void {
+    for (const label of Object.keys(labels)) this.#marks.delete(labelKey(name, label));
   }
 
   /** What is to be answered without asking any other storage. Throws what was thrown. */
   recall(ask: ReadAsk): ReadAnswer | undefined {
     const mark = this.#marks.get(keyOf(ask)) ?? this.#marks.get(promptKey(ask.name));
-    if (mark === undefined) return undefined;
+    if (mark === undefined || "gone" in mark) return undefined;
     if ("error" in mark) throw mark.error;
     return mark.answer;
   }
 
   /** Whether an answer of another storage shows what is known to be gone. */
   denies(ask: ReadAsk, answer: ReadAnswer): boolean {
-    if (this.#marks.has(promptKey(ask.name))) return true;
+    if (this.#marks.has(promptKey(ask.name)) || this.#marks.has(keyOf(ask))) return true;
     return answer.status === "found" && this.isGone(ask.name, answer.document.version);
   }
 
   isGone(name: PromptName, version: string): boolean {
     return this.#marks.has(versionKey(name, version)) || this.#marks.has(promptKey(name));
+  }
+
+  isLabelGone(name: PromptName, label: string): boolean {
+    return this.#marks.has(labelKey(name, label));
   }
 
   /** What the store denied of whole prompts, and of which prompts it denied a version. Looked up once for a page. */
@@ -103,6 +126,10 @@ function versionKey(name: PromptName, version: string): string {
   return `${name}\nversion ${version}`;
 }
 
+function labelKey(name: PromptName, label: string): string {
+  return `${name}\nlabel ${label}`;
+}
+
 /** Of the whole prompt: the store said that there is no head, so nothing of it is there. */
 function promptKey(name: PromptName): string {
   return `${name}\nhead`;
@@ -113,7 +140,7 @@ function keyOf({ name, selector }: ReadAsk): string {
     case "version":
       return versionKey(name, selector.version);
     case "label":
-      return `${name}\nlabel ${selector.label}`;
+      return labelKey(name, selector.label);
     case "latest":
       return `${name}\nlatest`;
     case "head":

@@ -34,11 +34,19 @@ export function flagged(answer: ReadAnswer, storage: StorageDriver, index: numbe
   }
 }
 
-const OWNED = /^fallback-(\d{1,4}):/;
+const OWNED = /^fallback-(\d{1,4}|main):/;
 
-export function ownerOf(cursor: Cursor): { readonly index: number; readonly cursor: Cursor } | undefined {
+/** @returns `undefined` for a cursor of the main storage that looks like none of ours */
+export function ownerOf(cursor: Cursor): { readonly index: number | "main"; readonly cursor: Cursor } | undefined {
   const match = OWNED.exec(cursor);
-  return match === null ? undefined : { index: Number(match[1]), cursor: cursor.slice(match[0].length) };
+  if (match === null) return undefined;
+  return { index: match[1] === "main" ? "main" : Number(match[1]), cursor: cursor.slice(match[0].length) };
+}
+
+/** The main storage may answer from a fallback of its own, as a server does: its cursors must not be taken for ours. */
+export function mainPage<T>(page: Page<T>): Page<T> {
+  const { cursor } = page;
+  return cursor !== undefined && OWNED.test(cursor) ? { ...page, cursor: `fallback-main:${cursor}` } : page;
 }
 
 export function flaggedPage<T>(page: Page<T>, storage: StorageDriver, index: number): Page<T> {

@@ -4,7 +4,7 @@ import type { PromptName } from "../../names.ts";
 import type { TransferReport } from "../../transfer/report.ts";
 import { around } from "../around.ts";
 import { asRegistryError } from "../outage.ts";
-import type { CursorStore } from "./cursor.ts";
+import { between, type CursorStore } from "./cursor.ts";
 import { Differing } from "./differing.ts";
 
 /** Copies one prompt exactly; running it again does nothing. A report with `ok: false` says that it was not copied whole. */
@@ -56,7 +56,8 @@ export class Copier {
     this.#options = options;
     this.#copy = options.copy ?? copyWhole;
     this.#delay = options.retryDelay;
-    this.#differing = new Differing(this.#main, options.cursor, this.#signal, (name) => this.#pending.add(name));
+    const kept = options.cursor && between(inner, target, options.cursor, this.#signal);
+    this.#differing = new Differing(this.#main, kept, this.#signal, (name) => this.#pending.add(name));
     this.#running = this.#run();
   }
 
