@@ -1,4 +1,6 @@
-import { afterEach, expect, test } from "vitest";
+import { createServer } from "node:net";
+import { afterEach, expect, onTestFinished, test } from "vitest";
+import { collectAlways } from "../../../test/support/collected.ts";
 import { isRegistryError, type RegistryError } from "../../errors.ts";
 import { PromptRegistry } from "../../registry.ts";
 import { createHandler, openAccess } from "../../server/handler.ts";
@@ -96,4 +98,24 @@ test("a reply that begins and never ends is given up as well", async () => {
       }),
     );
   expect(await failure(clientOf(stuck, 20).ask(write))).toMatchObject({ code: "TIMEOUT", outcome: "unknown" });
+});
+
+test("a server that takes a call and never answers is waited for until the deadline, whatever is collected meanwhile", async () => {
+  const server = createServer(() => {});
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  onTestFinished(() => void server.close());
+  collectAlways();
+  const { port } = server.address() as { port: number };
+  // The driver's own opening asks, too.
+  const started = performance.now();
+  const driver = await http({ url: `http://127.0.0.1:${port}`, deadline: 400, env: {} });
+  onTestFinished(() => driver.close());
+  await expect(driver.listPrompts({ limit: 1 })).rejects.toMatchObject({ code: "TIMEOUT", outcome: "temporary" });
+  expect(performance.now() - started).toBeLessThan(5000);
+});
+
+test("a fetch that knows no signal ends with the deadline all the same, and a change is unknown then", async () => {
+  const deaf = clientOf(() => new Promise(() => {}), 50);
+  expect(await failure(deaf.ask(read))).toMatchObject({ code: "TIMEOUT", outcome: "temporary" });
+  expect(await failure(deaf.ask(write))).toMatchObject({ code: "TIMEOUT", outcome: "unknown" });
 });

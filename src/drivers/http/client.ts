@@ -1,8 +1,9 @@
 import { createHash } from "node:crypto";
 import type { Operation } from "../../driver.ts";
 import { abortError, isRegistryError, RegistryError, throwIfAborted } from "../../errors.ts";
+import { unlessAborted } from "../../layers/signal.ts";
 import { errorFrom, PROBLEM_TYPE } from "../../server/protocol/problem.ts";
-import type { Place } from "./options.ts";
+import type { Fetch, Place } from "./options.ts";
 
 /** What zod's schemas can do, for those who only check with them. */
 export interface Checker<T> {
@@ -41,7 +42,7 @@ export interface ClientOptions {
   readonly token?: string | undefined;
   /** Why a token that is there is not sent, in words; told where the server wants one. */
   readonly withheld?: string | undefined;
-  readonly fetch: (request: Request) => Promise<Response>;
+  readonly fetch: Fetch;
   /** Milliseconds for one exchange. Default 60,000. */
   readonly deadline?: number | undefined;
 }
@@ -50,7 +51,7 @@ export interface ClientOptions {
 export class Client {
   readonly place: Place;
   readonly #headers: Readonly<Record<string, string>>;
-  readonly #fetch: (request: Request) => Promise<Response>;
+  readonly #fetch: Fetch;
   readonly #running = new Set<AbortController>();
   readonly #deadline: number;
   readonly #withheld: string | undefined;
@@ -85,9 +86,10 @@ export class Client {
       controller.abort(new DOMException(`no reply within ${this.#deadline} ms`, "TimeoutError"));
     }, this.#deadline);
     try {
-      return await this.#exchange(ask, controller.signal);
+      // A `fetch` that does not end with its signal ends with it here.
+      return await unlessAborted(this.#exchange(ask, controller.signal), controller.signal, operation);
     } catch (error) {
-      if (!isRegistryError(error)) throw this.#broken(ask, error, controller.signal);
+      if (controller.signal.aborted || !isRegistryError(error)) throw this.#broken(ask, error, controller.signal);
       throw error;
     } finally {
       clearTimeout(timer);
@@ -126,6 +128,8 @@ export class Client {
         redirect: "manual",
         signal,
       }),
+      // Again: of a request that is collected Node forgets its signal, and waits for ever (https://github.com/nodejs/node/issues/55428).
+      { signal },
     );
     const bytes = await readAll(response.body);
     if (bytes === undefined) throw this.#foreign(ask, `its reply is larger than ${MAX_REPLY} bytes, so it is not read`);

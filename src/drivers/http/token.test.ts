@@ -68,7 +68,7 @@ describe("the token of the environment is for one origin", () => {
     vi.stubEnv("PROMPT_REGISTRY_TOKEN", "prg_secret");
     const between = async (first: string, second: string, env: Record<string, string> = {}) => {
       const { sent } = listening();
-      await withBoth({ io: { cwd: "/", env } } as unknown as Context, [first, second], async () => {});
+      await withBoth({ io: { cwd: "/", env } } as unknown as Context, [first, second], [], async () => {});
       return Object.fromEntries(sent);
     };
     expect(await between(MAIN, OTHER)).toEqual({ [MAIN]: "Bearer prg_secret", [OTHER]: null });
