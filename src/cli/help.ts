@@ -2,12 +2,18 @@ import { readFile } from "node:fs/promises";
 import { type Command, GLOBAL_OPTIONS, type Options } from "./command.ts";
 import { EXIT_CODES } from "./exit.ts";
 import { COMMANDS, type Entry, visibleCommands } from "./table.ts";
-import type { Paint } from "./terminal.ts";
+import type { Paint, Terminal } from "./terminal.ts";
 
 export async function packageVersion(): Promise<string> {
   // The same two steps up from src/cli and from dist/cli.
   const manifest: unknown = JSON.parse(await readFile(new URL("../../package.json", import.meta.url), "utf8"));
   return (manifest as { version: string }).version;
+}
+
+/** Help as the result: for a program that wants JSON, as one string. */
+export function printHelp(terminal: Terminal, json: boolean, text: (paint: Paint) => string): void {
+  if (json) terminal.json(text((_, plain) => plain));
+  else terminal.out(text(terminal.paint));
 }
 
 export function overviewText(paint: Paint): string {
@@ -37,7 +43,9 @@ export function overviewText(paint: Paint): string {
     "",
     paint("bold", "Exit codes:"),
   );
-  for (const [code, meaning] of EXIT_CODES) lines.push(`  ${String(code).padStart(3)}  ${meaning}`);
+  for (const [code, meaning] of EXIT_CODES) {
+    lines.push(`  ${String(code).padStart(3)}  ${meaning.replaceAll("\n", `\n${" ".repeat(7)}`)}`);
+  }
   lines.push("", "`prompt-registry help COMMAND` shows the options of a command, with examples.");
   return `${lines.join("\n")}\n`;
 }

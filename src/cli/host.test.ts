@@ -37,6 +37,12 @@ afterEach(() => {
   process.exitCode = undefined;
 });
 
+test("any number of requests may listen for the end of the process", async () => {
+  const warn = vi.spyOn(process, "emitWarning").mockReturnValue();
+  for (let i = 0; i < 100; i++) host.io.signal.addEventListener("abort", () => {});
+  expect(warn).not.toHaveBeenCalled();
+});
+
 /** Takes so many bytes a call, and fails instead where a code is given. */
 function takes(...steps: readonly (number | string)[]): void {
   const left = [...steps];

@@ -1,3 +1,4 @@
+import { setMaxListeners } from "node:events";
 import { fstatSync, writeSync } from "node:fs";
 import { Interruption, type Io, type Output } from "./io.ts";
 
@@ -14,6 +15,8 @@ const CANNOT_WRITE = 7;
 
 export function openHost(): Host {
   const controller = new AbortController();
+  // Every request that is on its way listens, and many are: that is no leak for Node to warn of.
+  setMaxListeners(0, controller.signal);
   let gone = false;
   let failure: string | undefined;
 

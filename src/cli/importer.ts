@@ -1,6 +1,6 @@
 import { join } from "node:path";
 import { isSealed } from "../document.ts";
-import { isRegistryError, type RegistryError } from "../errors.ts";
+import { type ErrorCode, isRegistryError, type RegistryError } from "../errors.ts";
 import { findingLine } from "../policy/enforce.ts";
 import type { Allowance } from "../policy/types.ts";
 import type { StoreRequest } from "../registry/request.ts";
@@ -41,6 +41,13 @@ export interface ImportOutcome {
 /** Big enough for few round trips, small enough to show progress and to stop soon. */
 const BATCH = 50;
 
+/** What became of a batch. */
+interface Stored {
+  readonly results: readonly FileResult[];
+  /** Why no other batch is tried. */
+  readonly stopped?: { readonly error: unknown } | undefined;
+}
+
 interface Item {
   readonly found: FoundFile & { readonly name: string };
   readonly request: StoreRequest;
@@ -58,18 +65,23 @@ export async function importFiles(
   for (let i = 0; i < files.length; ) {
     const batch = nextBatch(files, i);
     context.terminal.progress(batch[0]?.file ?? "", i, files.length);
+    let stopped: Stored["stopped"];
     try {
       context.signal.throwIfAborted();
-      results.push(...(await importBatch(context, registry, batch, options, forecast)));
+      const stored = await importBatch(context, registry, batch, options, forecast);
+      results.push(...stored.results);
+      i += batch.length;
+      stopped = stored.stopped;
     } catch (error) {
-      const left = files
-        .slice(i)
-        .map(({ file, name }): FileResult => ({ file, status: "not-tried", ...(name && { name }) }));
-      return { results: [...results, ...left], error };
+      stopped = { error };
     }
-    i += batch.length;
+    if (stopped !== undefined) return { results: [...results, ...files.slice(i).map(notTried)], error: stopped.error };
   }
   return { results };
+}
+
+function notTried({ file, name }: FoundFile): FileResult {
+  return { file, status: "not-tried", ...(name && { name }) };
 }
 
 /** A file whose version is chosen by what is there must find the versions before it stored: it begins a batch. */
@@ -89,13 +101,13 @@ async function importBatch(
   batch: readonly FoundFile[],
   options: ImportOptions,
   forecast: Forecast | undefined,
-): Promise<FileResult[]> {
+): Promise<Stored> {
   const read = await Promise.all(batch.map((found) => prepare(context, found, options)));
   const items = read.filter((r): r is Item => "request" in r);
-  const outcomes =
+  const { results, stopped } =
     forecast === undefined ? await store(context, registry, items, options) : await foresee(forecast, items);
-  const byFile = new Map(items.map((item, i) => [item.found.file, outcomes[i] as FileResult]));
-  return read.map((r) => ("request" in r ? (byFile.get(r.found.file) as FileResult) : r));
+  const byFile = new Map(items.map((item, i) => [item.found.file, results[i] as FileResult]));
+  return { results: read.map((r) => ("request" in r ? (byFile.get(r.found.file) as FileResult) : r)), stopped };
 }
 
 async function prepare(context: Context, found: FoundFile, options: ImportOptions): Promise<Item | FileResult> {
@@ -114,9 +126,16 @@ async function prepare(context: Context, found: FoundFile, options: ImportOption
   }
 }
 
+/** Anything else (no space, no permission, out of reach) would fail every other file, too. */
+const OWN_FAULT: ReadonlySet<ErrorCode> = new Set(["INVALID", "ALREADY_EXISTS", "CONFLICT", "CORRUPT"]);
+
+function isOwnFault(error: unknown): error is RegistryError {
+  return isRegistryError(error) && error.outcome === "final" && OWN_FAULT.has(error.code);
+}
+
 /** @throws what is not the fault of the file */
 function failure(of: Pick<FileResult, "file" | "name" | "version">, error: unknown): FileResult {
-  if (!isRegistryError(error) || error.code === "ABORTED") throw error;
+  if (!isOwnFault(error)) throw error;
   return { ...of, status: "failed", reason: error.message, error };
 }
 
@@ -125,7 +144,7 @@ async function store(
   registry: PromptRegistry,
   items: readonly Item[],
   options: ImportOptions,
-): Promise<FileResult[]> {
+): Promise<Stored> {
   const { signal } = context;
   const { author, message } = options;
   const how = { signal, ...(author === undefined ? {} : { author }), ...(message === undefined ? {} : { message }) };
@@ -134,30 +153,43 @@ async function store(
       items.map((item) => item.request),
       how,
     );
-    return outcomes.map((outcome, i) => {
-      const { file } = (items[i] as Item).found;
+    let stopped: Stored["stopped"];
+    const results = outcomes.map((outcome, i) => {
+      const { found } = items[i] as Item;
+      const { file } = found;
       if (outcome.status !== "failed") {
         for (const warning of outcome.warnings ?? []) context.terminal.warn(`${file}: ${warning}`);
         for (const found of outcome.overridden ?? []) context.terminal.warn(`${file}: allowed: ${findingLine(found)}`);
         return { file, name: outcome.name, version: outcome.version, status: outcome.status };
       }
-      // A storage that is away fails every file: that is no fault of this one.
-      if (outcome.error.outcome !== "final") throw outcome.error;
-      return failure({ file, name: outcome.name }, outcome.error);
+      if (isOwnFault(outcome.error)) return failure({ file, name: outcome.name }, outcome.error);
+      // Others of the batch may be stored all the same, and are told as that.
+      stopped ??= { error: outcome.error };
+      return notTried(found);
     });
+    return { results, stopped };
   } catch (error) {
     // A batch is refused as a whole for one invalid request. One by one, that one is told from the others.
     if (!isRegistryError(error, "INVALID")) throw error;
-    if (items.length > 1) {
-      const results: FileResult[] = [];
-      for (const item of items) results.push(...(await store(context, registry, [item], options)));
-      return results;
+    if (items.length === 1)
+      return { results: items.map(({ found: { file, name } }) => failure({ file, name }, error)) };
+    const results: FileResult[] = [];
+    for (const [i, item] of items.entries()) {
+      const stored = await store(context, registry, [item], options).catch((stop: unknown): Stored => {
+        return { results: [notTried(item.found)], stopped: { error: stop } };
+      });
+      results.push(...stored.results);
+      if (stored.stopped === undefined) continue;
+      return {
+        results: [...results, ...items.slice(i + 1).map(({ found }) => notTried(found))],
+        stopped: stored.stopped,
+      };
     }
-    return items.map(({ found: { file, name } }) => failure({ file, name }, error));
+    return { results };
   }
 }
 
-async function foresee(forecast: Forecast, items: readonly Item[]): Promise<FileResult[]> {
+async function foresee(forecast: Forecast, items: readonly Item[]): Promise<Stored> {
   const results: FileResult[] = [];
   for (const { found, request } of items) {
     const { file, name } = found;
@@ -167,5 +199,5 @@ async function foresee(forecast: Forecast, items: readonly Item[]): Promise<File
       results.push(failure({ file, name }, error));
     }
   }
-  return results;
+  return { results };
 }

@@ -17,20 +17,24 @@ export async function readInput(context: Context, file: string | undefined): Pro
   if (file !== undefined && file !== "-") return readTextFile(context, file);
   const { stdin } = context.io;
   if (file === undefined && stdin.isTTY === true) throw usageError("missing FILE; write - to type or paste the text");
-  return decode(await collect(stdin, context.signal), "stdin");
+  return decode(await collect(stdin, context.signal, "stdin"), "stdin");
 }
 
 export async function readTextFile(context: Context, file: string): Promise<string> {
   const path = resolve(context.io.cwd, file);
   const bad = (why: string, cause?: unknown) =>
     new RegistryError("INVALID", `can't read ${show(file)}: ${why}`, { field: "file", path: file, cause });
-  let bytes: Buffer;
+  let bytes: Uint8Array;
   try {
     const handle = await open(path);
     try {
-      const { size } = await handle.stat();
-      if (size > MAX_INPUT_BYTES) throw bad(`it has ${size} bytes; a prompt has at most 1 MiB`);
-      bytes = await handle.readFile({ signal: context.signal });
+      const stat = await handle.stat();
+      if (stat.size > MAX_INPUT_BYTES) throw bad(`it has ${stat.size} bytes; a prompt has at most 1 MiB`);
+      // A device or a pipe has no size, and perhaps no end.
+      bytes =
+        stat.isFile() && stat.size > 0
+          ? await handle.readFile({ signal: context.signal })
+          : await collect(handle.createReadStream(), context.signal, show(file));
     } finally {
       await handle.close();
     }
@@ -55,13 +59,19 @@ export function reason(error: unknown): string {
     case "EACCES":
     case "EPERM":
       return "permission denied";
+    case "ENOSPC":
+      return "no space is left on the disk";
+    case "EDQUOT":
+      return "the quota of the disk is used up";
+    case "EROFS":
+      return "the file system is read-only";
     default:
       return error instanceof Error ? error.message : String(error);
   }
 }
 
 /** All of a stream; stops at once when the signal fires. */
-export async function collect(stream: Input, signal: AbortSignal): Promise<Uint8Array> {
+export async function collect(stream: Input, signal: AbortSignal, what: string): Promise<Uint8Array> {
   if (signal.aborted) throw abortError(signal);
   // A stream that waits for a person does not end by itself.
   const stop = () => stream.destroy?.();
@@ -73,7 +83,7 @@ export async function collect(stream: Input, signal: AbortSignal): Promise<Uint8
       const bytes = typeof chunk === "string" ? Buffer.from(chunk) : chunk;
       size += bytes.length;
       if (size > MAX_INPUT_BYTES) {
-        throw new RegistryError("INVALID", "stdin is too long; a prompt has at most 1 MiB", { field: "text" });
+        throw new RegistryError("INVALID", `${what} is too long; a prompt has at most 1 MiB`, { field: "text" });
       }
       chunks.push(bytes);
     }

@@ -79,12 +79,12 @@ async function run(argv: readonly string[], io: Io): Promise<number> {
     const line = findCommand(argv);
     if (line.version) return await printVersion(terminal, json);
     const { name } = line;
-    if (name === undefined) return await overview(terminal, line.rest);
+    if (name === undefined) return await overview(terminal, line.rest, json);
     const command = await loadCommand(name);
     known = name;
     // What is completed is no command line yet.
     const raw = name === "__complete";
-    if (!raw && hasFlag(line.rest, "--help", "-h")) return await commandHelp(terminal, name, command);
+    if (!raw && hasFlag(line.rest, "--help", "-h")) return await commandHelp(terminal, json, name, command);
     const args: Parsed = raw
       ? { values: {}, positionals: argv.slice(argv.indexOf(name) + 1) }
       : parseLine(line.rest, { ...GLOBAL_OPTIONS, ...command.options });
@@ -138,19 +138,19 @@ async function printVersion(terminal: Terminal, json: boolean): Promise<number> 
   return 0;
 }
 
-async function overview(terminal: Terminal, rest: readonly string[]): Promise<number> {
-  const { overviewText } = await import("./help.ts");
+async function overview(terminal: Terminal, rest: readonly string[], json: boolean): Promise<number> {
+  const { overviewText, printHelp } = await import("./help.ts");
   if (hasFlag(rest, "--help", "-h")) {
-    terminal.out(overviewText(terminal.paint));
+    printHelp(terminal, json, overviewText);
     return 0;
   }
-  if (terminal.interactive) terminal.help(overviewText((_, text) => text));
+  if (terminal.interactive && !json) terminal.help(overviewText((_, text) => text));
   throw usageError("no command; `prompt-registry --help` lists them");
 }
 
-async function commandHelp(terminal: Terminal, name: string, command: Command): Promise<number> {
-  const { commandText } = await import("./help.ts");
-  terminal.out(commandText(name, command, terminal.paint));
+async function commandHelp(terminal: Terminal, json: boolean, name: string, command: Command): Promise<number> {
+  const { commandText, printHelp } = await import("./help.ts");
+  printHelp(terminal, json, (paint) => commandText(name, command, paint));
   return 0;
 }
 

@@ -4,6 +4,7 @@ import type { TransferProgress, TransferReport, VerifyCounts } from "../transfer
 import type { Context, OptionSpec } from "./command.ts";
 import { FINDINGS } from "./exit.ts";
 import { type Cell, count, printRows } from "./layout.ts";
+import { requireSource } from "./source.ts";
 
 /** Options of commands that bring prompts from one place to another. */
 export const DRY_RUN = {
@@ -72,12 +73,18 @@ async function tokenOriginOf({ io, storage }: Context, locations: readonly strin
   return places.map(originOf).find((origin) => origin !== undefined);
 }
 
-/** Opens two storages for a piece of work, and closes what was opened. */
+/**
+ * Opens two storages for a piece of work, and closes what was opened.
+ *
+ * @param sources those of the two that must be there already
+ */
 export async function withBoth<T>(
   context: Context,
   [first, second]: readonly [string, string],
+  sources: readonly string[],
   work: (first: PromptRegistry, second: PromptRegistry) => Promise<T>,
 ): Promise<T> {
+  for (const source of sources) await requireSource(context, source);
   const origin = await tokenOriginOf(context, [first, second]);
   const a = await openAt(context, first, origin);
   try {

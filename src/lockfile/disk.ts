@@ -1,10 +1,10 @@
-import { lstat, mkdir, readdir, readFile, rm, rmdir, stat } from "node:fs/promises";
+import { lstat, readdir, readFile, rm, rmdir, stat } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { HEAD_FILE, HEADS_DIR, LATEST_FILE } from "../drivers/fs/layout.ts";
 import { isRegistryError, RegistryError, show } from "../errors.ts";
 import { isName, type PromptName } from "../names.ts";
 import { isVersion, type Version } from "../semver.ts";
-import { writeWhole } from "../whole-file.ts";
+import { findObstacle, makeFolder, writeFault, writeWhole } from "../whole-file.ts";
 
 /** @returns `undefined` when there is no such file */
 export async function readText(path: string): Promise<string | undefined> {
@@ -19,7 +19,7 @@ export async function readText(path: string): Promise<string | undefined> {
 /** Puts a file in place whole or not at all, in a folder that may be new. */
 export async function putText(path: string, text: string): Promise<void> {
   try {
-    await mkdir(dirname(path), { recursive: true });
+    await makeFolder(dirname(path));
     await writeWhole(path, text);
   } catch (error) {
     throw diskError(error, path);
@@ -28,9 +28,8 @@ export async function putText(path: string, text: string): Promise<void> {
 
 function diskError(error: unknown, path: string): RegistryError {
   if (isRegistryError(error)) return error;
-  const { code, message } = error as NodeJS.ErrnoException;
-  const kind = code === "ENOSPC" || code === "EDQUOT" ? "NO_SPACE" : code === "EROFS" ? "READ_ONLY" : "INVALID";
-  return new RegistryError(kind, `${show(path)}: ${message}`, { path, cause: error });
+  const { message } = error as NodeJS.ErrnoException;
+  return new RegistryError(writeFault(error) ?? "INVALID", `${show(path)}: ${message}`, { path, cause: error });
 }
 
 /** `support/triage/v1.2.0.md`: the layout of a folder storage, so that one can serve it. */
@@ -103,6 +102,9 @@ export async function requireOurs(folder: string): Promise<Set<string>> {
   if (ours !== undefined) return ours;
   const foreign = await findForeign(folder);
   if (foreign === undefined) return new Set();
+  // Another run may have begun since: it writes its list before anything else.
+  const theirs = await readMarker(folder);
+  if (theirs !== undefined) return theirs;
   throw new RegistryError(
     "INVALID",
     `${show(folder)} holds prompts that were not materialized there (${show(foreign)}); choose an empty folder`,
@@ -131,13 +133,9 @@ async function requireFolder(folder: string): Promise<void> {
 
 /** A link below the folder would let a file be written elsewhere. */
 async function refuseLinks(folder: string, file: string): Promise<void> {
-  for (let below = dirname(file); below !== "."; below = dirname(below)) {
-    const found = await lstat(join(folder, below)).catch(() => undefined);
-    if (found === undefined || found.isDirectory()) continue;
-    throw new RegistryError("INVALID", `${show(join(folder, below))} is in the way: it is a link or a file`, {
-      path: join(folder, below),
-    });
-  }
+  const path = await findObstacle(folder, file);
+  if (path === undefined) return;
+  throw new RegistryError("INVALID", `${show(path)} is in the way: it is a link or a file`, { path });
 }
 
 /**
@@ -162,7 +160,8 @@ export async function materializeInto(
       throw diskError(error, path);
     });
     if (there?.equals(Buffer.from(text))) {
-      if (ours.has(file)) kept.add(file);
+      // Also what is not on the list: a run beside this one wrote it, and the last list of the two must have it.
+      kept.add(file);
       continue;
     }
     if (there !== undefined && !ours.has(file)) {
@@ -177,7 +176,7 @@ export async function materializeInto(
   if (!dryRun) {
     for (const file of [...written.keys(), ...removed]) await refuseLinks(folder, file);
     // First, so that a crash leaves nothing that the next run would not know as its own.
-    if (written.size > 0) await writeMarker(folder, new Set([...ours, ...written.keys()]));
+    if (written.size > 0) await writeMarker(folder, new Set([...ours, ...kept, ...written.keys()]));
     for (const [file, text] of written) await putText(join(folder, file), text);
     for (const file of removed) await removeMaterialized(folder, file);
     await writeMarker(folder, new Set([...kept, ...written.keys()]));

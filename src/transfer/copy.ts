@@ -1,3 +1,4 @@
+import { setMaxListeners } from "node:events";
 import type { Cursor, Operation, StorageDriver } from "../driver.ts";
 import { isRegistryError, RegistryError, throwIfAborted } from "../errors.ts";
 import { type PromptName, parseName, parsePrefix } from "../names.ts";
@@ -142,7 +143,11 @@ export function changes(plan: Pick<TransferPlan, "add" | "remove" | "restore" | 
 }
 
 export function operationOf(options: { readonly signal?: AbortSignal }): Operation {
-  return options.signal === undefined ? {} : { signal: options.signal };
+  const { signal } = options;
+  if (signal === undefined) return {};
+  // Every request that is on its way listens, and many are: that is no leak for Node to warn of.
+  setMaxListeners(0, signal);
+  return { signal };
 }
 
 export function manifestOptions(options: TransferOptions, op: Operation) {

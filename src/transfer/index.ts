@@ -7,7 +7,13 @@ export {
   restoreArchive,
   restoreFile,
 } from "./archive/restore.ts";
-export { type BackupOptions, type BackupReport, backupFile, writeArchive } from "./archive/write.ts";
+export {
+  type BackupFileOptions,
+  type BackupOptions,
+  type BackupReport,
+  backupFile,
+  writeArchive,
+} from "./archive/write.ts";
 export { type CopyOptions, copyPrompt, copyStorage, type TransferOptions } from "./copy.ts";
 export {
   type ExportOptions,

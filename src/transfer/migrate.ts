@@ -1,4 +1,6 @@
+import { basename } from "node:path";
 import type { Finding, StorageDriver } from "../driver.ts";
+import { entryOf } from "../drivers/fs/layout.ts";
 import type { PromptName } from "../names.ts";
 import { parseName } from "../names.ts";
 import { operationOf } from "./copy.ts";
@@ -49,7 +51,7 @@ export async function migrateStorage(driver: StorageDriver, options: MigrateOpti
     ...(author === undefined ? {} : { by: author }),
   };
   const { findings } = await driver.repair({ ...plan, repair: dryRun ? [] : kinds }, op);
-  const relevant = findings.filter((f) => kinds.some((kind) => kind === f.kind));
+  const relevant = findings.filter((f) => kinds.some((kind) => kind === f.kind) || isOfOldLayout(f));
   const migrated = relevant.filter((f) => f.repaired).length;
   const left = relevant.length - migrated;
   const report = { dryRun, findings: relevant, migrated, left };
@@ -57,4 +59,15 @@ export async function migrateStorage(driver: StorageDriver, options: MigrateOpti
   const manifest = manifestOf(driver, { ...op, ...(name === undefined ? {} : { names: [name] }) });
   const { sha256: _, ...verify } = await hashManifest(manifest);
   return { ...report, ok: left === 0 && verify.damaged === 0, verify };
+}
+
+/** What lies in a layout of old and is told as something else: it can't be moved, or a copy stands for a link. */
+function isOfOldLayout({ kind, path, label, version }: Finding): boolean {
+  // Other links that are out of date are for `doctor`; of a copy it is said what it is a copy of.
+  if (kind === "projection") return version !== undefined;
+  if ((kind !== "corrupt" && kind !== "foreign") || path === undefined || label !== undefined) return false;
+  const entry = entryOf(basename(path));
+  if (entry.kind === "oldVersion") return true;
+  const isFlat = entry.kind === "page" || (entry.kind === "folder" && entry.flat !== undefined);
+  return isFlat && (kind === "corrupt" || version !== undefined);
 }

@@ -1,4 +1,4 @@
-import { existsSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, lstatSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
 import { stocked, World } from "./world.ts";
@@ -73,6 +73,29 @@ test("migrate moves files of old layouts", async () => {
     out: expect.stringContaining("0 migrated, 1 to migrate"),
   });
   expect((await world.run("migrate")).out).toContain("1 migrated, 0 left (1 prompt, 1 version, 0 damaged)");
+});
+
+test("migrate names what is left of an old layout each time", async () => {
+  const world = new World();
+  world.real = true;
+  world.file("prompts/a/1.0.0.md", "one\n");
+  world.file("prompts/a/2.0.0.md", "two\n");
+  world.file("prompts/a/latest.md", "two\n");
+  world.file("prompts/a/3.0.0.md", Buffer.from([0xff]));
+  world.file("prompts/a/4.0.0.md", "");
+  const isLink = () => lstatSync(join(world.folder, "prompts/a/latest.md")).isSymbolicLink();
+  const dry = await world.run("migrate", "--dry-run");
+  expect(dry.out).toMatch(/^open\t\w+\ta@2\.0\.0\ta copy of 2\.0\.0, where a link belongs$/m);
+  const told = await world.run("migrate");
+  expect(told.code).toBe(1);
+  expect(told.out).toMatch(/\ta@2\.0\.0\ta copy of 2\.0\.0, where a link belongs$/m);
+  for (let i = 0; i < 2; i++) {
+    const ran = await world.run("migrate");
+    expect(ran.code).toBe(1);
+    expect(ran.out).toMatch(/^open\t\w+\ta@3\.0\.0\t.+ is not valid UTF-8$/m);
+    expect(ran.out).not.toContain(", 0 left");
+    if (!isLink()) expect(ran.out).toMatch(/^open\t\w+\ta(?:@2\.0\.0)?\t.*(?:where a link belongs|latest\.md)/m);
+  }
 });
 
 test("import --format and export --format", async () => {

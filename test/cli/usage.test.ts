@@ -19,6 +19,9 @@ describe("help", () => {
     await expect(ran.out).toMatchFileSnapshot(join(import.meta.dirname, "golden", "overview.txt"));
     expect((await world.run("help")).out).toBe(ran.out);
     expect((await world.run("-h")).out).toBe(ran.out);
+    for (const argv of [["--help"], ["help"], ["-h"]]) {
+      expect((await world.run(...argv, "--json")).json<unknown>()).toBe(ran.out);
+    }
   });
 
   test.each(visibleCommands())("of %s", async (name) => {
@@ -29,6 +32,14 @@ describe("help", () => {
     expect(ran.out).toContain("Examples:");
     for (const line of ran.out.split("\n")) expect(line.length, line).toBeLessThanOrEqual(120);
     expect((await world.run("help", name)).out).toBe(ran.out);
+    for (const argv of [
+      [name, "--help"],
+      ["help", name],
+    ]) {
+      const json = await world.runWith({ stdoutTTY: true }, ...argv, "--json");
+      expect(json).toMatchObject({ code: 0, err: "" });
+      expect(json.json<unknown>()).toBe(ran.out);
+    }
     await expect(ran.out).toMatchFileSnapshot(join(import.meta.dirname, "golden", `${name}.txt`));
   });
 
@@ -81,6 +92,8 @@ test("without a command, a person sees the commands", async () => {
   const ran = await new World().runWith({ stdoutTTY: true, stderrTTY: true, env: { NO_COLOR: "1" } });
   expect(ran).toMatchObject({ code: 2, out: "" });
   expect(ran.err).toContain("Store a version of a prompt");
+  const json = await new World().runWith({ stdoutTTY: true, stderrTTY: true }, "--json");
+  expect(JSON.parse(json.err)).toMatchObject({ error: { code: "INVALID" } });
 });
 
 test("options may stand before the command, and -- ends them", async () => {

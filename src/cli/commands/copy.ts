@@ -6,7 +6,8 @@ export const command = defineCommand({
   details: [
     "Copies every version byte for byte, with labels, pins, yanks, deleted versions, history and times. What the target has",
     "already stays; what disagrees is listed and left alone. Run it again after an interruption: it goes on. At the end both",
-    "sides are read and compared. Exits with 1 when something is in conflict, damaged or different.",
+    "sides are read and compared. Exits with 1 when something is in conflict, damaged or different, and with 3 when FROM is a",
+    "folder or a SQLite file that is not there.",
   ],
   arguments: [
     { name: "FROM", kind: "word" },
@@ -29,7 +30,7 @@ export const command = defineCommand({
     const { copyStorage } = await import("../../transfer/index.ts");
     const [from = "", to = ""] = positionals;
     const since = values.since === undefined ? {} : { since: values.since };
-    return withBoth(context, [from, to], async (a, b) =>
+    return withBoth(context, [from, to], [from], async (a, b) =>
       reportTransfer(context, await copyStorage(a.driver, b.driver, { ...transferOptions(context, values), ...since })),
     );
   },

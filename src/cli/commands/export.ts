@@ -1,6 +1,7 @@
-import { mkdir, writeFile } from "node:fs/promises";
+import { lstat } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { RegistryError, show } from "../../errors.ts";
+import { createWhole, findObstacle, makeFolder, writeFault, writeWhole } from "../../whole-file.ts";
 import { usageError } from "../args.ts";
 import { defineCommand } from "../command.ts";
 import { FORMATS } from "../formats.ts";
@@ -10,7 +11,10 @@ import { NAMES, PREFIX, pathAt } from "../transfer.ts";
 
 export const command = defineCommand({
   usage: ["DIR --format FORMAT"],
-  details: ["Writes prompts as files of another system below DIR. What that system can't hold is told, line by line."],
+  details: [
+    "Writes prompts as files of another system below DIR. What that system can't hold is told, line by line. Each file",
+    "appears whole or not at all; links in DIR are never followed.",
+  ],
   arguments: [{ name: "DIR", kind: "folder" }],
   options: {
     format: { type: "string", choices: FORMATS, value: "FORMAT", help: FORMATS.join(", ") },
@@ -37,16 +41,11 @@ export const command = defineCommand({
       ...(values.name === undefined ? {} : { names: values.name }),
     });
     const folder = pathAt(context, positionals[0] as string);
-    for (const { path, text } of values["dry-run"] === true ? [] : files) {
-      const target = join(folder, path);
-      try {
-        await mkdir(dirname(target), { recursive: true });
-        await writeFile(target, text, { flag: values.overwrite === true ? "w" : "wx" });
-      } catch (error) {
-        const there = (error as NodeJS.ErrnoException).code === "EEXIST";
-        const why = there ? "it is there already; --overwrite replaces it" : reason(error);
-        throw new RegistryError("INVALID", `can't write ${show(path)}: ${why}`, { field: "file", path: target });
-      }
+    if (values["dry-run"] !== true) {
+      const overwrite = values.overwrite === true;
+      // Before the first is written, so that nothing is left half done.
+      for (const { path } of files) await checkPlace(folder, path, overwrite);
+      for (const { path, text } of files) await writeInto(folder, path, text, overwrite);
     }
     if (context.json) terminal.json({ files: files.map((f) => f.path), lost });
     else {
@@ -57,3 +56,32 @@ export const command = defineCommand({
     return undefined;
   },
 });
+
+async function checkPlace(folder: string, path: string, overwrite: boolean): Promise<void> {
+  const obstacle = await findObstacle(folder, path);
+  if (obstacle !== undefined) throw cannot(path, folder, `${show(obstacle)} is in the way: it is a link or a file`);
+  const found = await lstat(join(folder, path)).catch(() => undefined);
+  if (found?.isDirectory()) throw cannot(path, folder, "it is a folder");
+  if (found !== undefined && !overwrite) throw cannot(path, folder, THERE);
+}
+
+const THERE = "it is there already; --overwrite replaces it";
+
+async function writeInto(folder: string, path: string, text: string, overwrite: boolean): Promise<void> {
+  const target = join(folder, path);
+  try {
+    await makeFolder(dirname(target));
+    await (overwrite ? writeWhole : createWhole)(target, text);
+  } catch (error) {
+    const isThere = (error as NodeJS.ErrnoException).code === "EEXIST";
+    throw cannot(path, folder, isThere ? THERE : reason(error), error);
+  }
+}
+
+function cannot(path: string, folder: string, why: string, cause?: unknown): RegistryError {
+  return new RegistryError(writeFault(cause) ?? "INVALID", `can't write ${show(path)}: ${why}`, {
+    field: "file",
+    path: join(folder, path),
+    cause,
+  });
+}

@@ -1,6 +1,6 @@
 import { usageError } from "../args.ts";
 import { defineCommand } from "../command.ts";
-import { commandText, overviewText } from "../help.ts";
+import { commandText, overviewText, printHelp } from "../help.ts";
 import { nearest } from "../nearest.ts";
 import { COMMANDS, visibleCommands } from "../table.ts";
 
@@ -9,10 +9,10 @@ export const command = defineCommand({
   arguments: [{ name: "COMMAND", kind: "command", optional: true }],
   options: {},
   examples: [["prompt-registry help push", "the options of push"]],
-  async run({ terminal }, { positionals }) {
+  async run({ terminal, json }, { positionals }) {
     const [name] = positionals;
     if (name === undefined) {
-      terminal.out(overviewText(terminal.paint));
+      printHelp(terminal, json, overviewText);
       return undefined;
     }
     const names = visibleCommands();
@@ -21,7 +21,8 @@ export const command = defineCommand({
       const near = nearest(name, names);
       throw usageError(`unknown command ${JSON.stringify(name)}${near === undefined ? "" : `; did you mean ${near}?`}`);
     }
-    terminal.out(commandText(name, (await entry.load()).command, terminal.paint));
+    const { command } = await entry.load();
+    printHelp(terminal, json, (paint) => commandText(name, command, paint));
     return undefined;
   },
 });

@@ -1,7 +1,8 @@
-import { access, writeFile } from "node:fs/promises";
+import { access } from "node:fs/promises";
 import { join } from "node:path";
 import { RegistryError } from "../../errors.ts";
 import type { PromptRegistry } from "../../registry.ts";
+import { createWhole, writeFault } from "../../whole-file.ts";
 import { usageError } from "../args.ts";
 import { AUTHOR, type Context, defineCommand } from "../command.ts";
 import { FINDINGS } from "../exit.ts";
@@ -9,13 +10,15 @@ import { reason } from "../input.ts";
 
 const FILE = "prompt-registry.config.json";
 const FILES = [FILE, "prompt-registry.config.yaml", "prompt-registry.config.yml"];
-const PASSWORD = /^[^:]*:\/\/[^/@]*:[^/@]*@/;
+// Also within the value of an option: `lock:postgres://user:password@host/db`.
+const PASSWORD = /:\/\/[^/@?#&]*:[^/@?#&]*@|[?&;#](?:[a-z_-]*password|[a-z_-]*token|[a-z_-]*secret[a-z_-]*|auth)=/i;
 
 export const command = defineCommand({
   usage: [""],
   details: [
     `Tries the storage out and writes ${FILE} into this folder, so that every later call here`,
-    "finds the prompts without --storage. A folder needs no set-up: `push` creates what it needs.",
+    "finds the prompts without --storage. A folder needs no set-up: `push` creates what it needs. Exits with 1, and writes",
+    "nothing, when the storage does not work.",
   ],
   arguments: [],
   options: {
@@ -42,12 +45,17 @@ export const command = defineCommand({
       return undefined;
     }
     const storage = context.storage ?? "file:.";
-    if (PASSWORD.test(storage)) throw usageError("a password does not belong into a file; leave it out of --storage");
+    if (await hasPassword(storage)) {
+      throw usageError(
+        "a password does not belong into a file; leave it out of --storage (PostgreSQL takes PGPASSWORD)",
+      );
+    }
     const registry = values.create ? await creating(context, storage) : await context.registry();
     const health = await registry.check({ signal: context.signal });
     if (values.create) await registry.close();
     if (!health.ok) {
-      for (const { ok, name, detail } of health.checks) if (!ok) terminal.error(`${name}: ${detail}`);
+      if (context.json) terminal.json(health);
+      else for (const { ok, name, detail } of health.checks) if (!ok) terminal.error(`${name}: ${detail}`);
       return FINDINGS;
     }
     await writeConfig(context, { storage, ...(values.author === undefined ? {} : { author: values.author }) });
@@ -60,6 +68,24 @@ export const command = defineCommand({
     return undefined;
   },
 });
+
+/** Whether there is one in any of the forms that a backend takes it in. */
+async function hasPassword(storage: string): Promise<boolean> {
+  for (let text = storage, before = ""; text !== before; ) {
+    if (PASSWORD.test(text)) return true;
+    before = text;
+    text = decoded(text);
+  }
+  const { parseLocation } = await import("../../config.ts");
+  const place = parseLocation(storage);
+  if (place.backend !== "postgres") return false;
+  const { resolveOptions } = await import("../../drivers/sql/postgres/options.ts");
+  return resolveOptions(place).config.password !== undefined;
+}
+
+function decoded(text: string): string {
+  return text.replace(/%[0-9a-f]{2}/gi, (byte) => String.fromCharCode(Number.parseInt(byte.slice(1), 16)));
+}
 
 /** Only this once: what the configuration names later on has to be there. */
 async function creating({ io }: Context, storage: string): Promise<PromptRegistry> {
@@ -84,8 +110,11 @@ async function existing(folder: string): Promise<string | undefined> {
 
 async function writeConfig({ io }: Context, config: object): Promise<void> {
   try {
-    await writeFile(join(io.cwd, FILE), `${JSON.stringify(config, null, 2)}\n`, { flag: "wx" });
+    await createWhole(join(io.cwd, FILE), `${JSON.stringify(config, null, 2)}\n`);
   } catch (error) {
-    throw new RegistryError("CONFIG", `can't write ${FILE}: ${reason(error)}`, { path: FILE, cause: error });
+    throw new RegistryError(writeFault(error) ?? "CONFIG", `can't write ${FILE}: ${reason(error)}`, {
+      path: FILE,
+      cause: error,
+    });
   }
 }

@@ -74,7 +74,7 @@ export const command = defineCommand({
 
 async function readToken({ io, signal }: Context): Promise<string> {
   if (io.stdin.isTTY === true) throw usageError("--with-token reads the token from stdin: … --with-token < token.txt");
-  const token = Buffer.from(await collect(io.stdin, signal))
+  const token = Buffer.from(await collect(io.stdin, signal, "stdin"))
     .toString("utf8")
     .trim();
   if (/^[\x21-\x7e]{8,2000}$/.test(token)) return token;

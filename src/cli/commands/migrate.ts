@@ -8,7 +8,8 @@ export const command = defineCommand({
   usage: ["[NAME]"],
   details: [
     "Moves files of old layouts (name/1.0.0.md, name.md, name.prompt, a latest.md that is a copy) to where they belong, and",
-    "reads everything at the end. To move to another storage as well, `copy` afterwards.",
+    "reads everything at the end. To move to another storage as well, `copy` afterwards. Exits with 1 when something of an",
+    "old layout is left, or damaged.",
   ],
   arguments: [{ name: "NAME", kind: "name", optional: true }],
   options: {

@@ -5,7 +5,8 @@ export const command = defineCommand({
   usage: ["FILE"],
   details: [
     "Brings back what `backup` wrote, into a storage that is empty or not: what is there stays, what disagrees is listed.",
-    "The whole archive is checked before anything is written. Run it again after an interruption: it goes on.",
+    "The whole archive is checked before anything is written. Run it again after an interruption: it goes on. Exits with 1",
+    "when something is in conflict, damaged or different.",
   ],
   arguments: [{ name: "FILE", kind: "file" }],
   options: { "dry-run": DRY_RUN, prefix: PREFIX, "no-verify": NO_VERIFY, author: AUTHOR },

@@ -1,5 +1,8 @@
+import { isRegistryError, RegistryError } from "../../errors.ts";
+import { writeFault } from "../../whole-file.ts";
 import { defineCommand } from "../command.ts";
 import { count } from "../layout.ts";
+import { requireSource } from "../source.ts";
 import { pathAt } from "../transfer.ts";
 
 export const command = defineCommand({
@@ -29,10 +32,13 @@ export const command = defineCommand({
   async run(context, { values, positionals }) {
     const { terminal } = context;
     const { writeSnapshot } = await import("../../layers/index.ts");
+    await requireSource(context);
     const registry = await context.registry();
     const report = await writeSnapshot(registry, pathAt(context, positionals[0] as string), {
       signal: context.signal,
       ...(values.only === undefined ? {} : { selectors: values.only }),
+    }).catch((error: unknown) => {
+      throw isRegistryError(error, "FORBIDDEN") ? aboutDisk(error) : error;
     });
     if (context.json) terminal.json(report);
     else {
@@ -43,3 +49,9 @@ export const command = defineCommand({
     return undefined;
   },
 });
+
+/** A disk that nobody can write is no matter of permissions. */
+function aboutDisk(error: RegistryError): RegistryError {
+  const code = writeFault(error.cause);
+  return code === undefined ? error : new RegistryError(code, error.message, { ...error.context, cause: error.cause });
+}

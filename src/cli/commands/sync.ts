@@ -6,7 +6,8 @@ export const command = defineCommand({
   details: [
     "Makes both storages equal: each gets the versions that only the other has, and the newer labels, pins, yanks and",
     "deletions. What both changed to the same, such as a deletion, is joined; what else was changed on both sides is listed",
-    "and left alone. Exits with 1 when there is such a conflict.",
+    "and left alone. Exits with 1 when there is such a conflict, and with 3 when one of the two is a folder or a SQLite file",
+    "that is not there: `copy` makes a new one.",
   ],
   arguments: [
     { name: "FIRST", kind: "word" },
@@ -18,7 +19,7 @@ export const command = defineCommand({
   async run(context, { values, positionals }) {
     const { syncStorages } = await import("../../transfer/index.ts");
     const [first = "", second = ""] = positionals;
-    return withBoth(context, [first, second], async (a, b) =>
+    return withBoth(context, [first, second], [first, second], async (a, b) =>
       reportTransfer(context, await syncStorages(a.driver, b.driver, transferOptions(context, values))),
     );
   },

@@ -101,9 +101,11 @@ export function resolveOptions(options: GithubOptions): GithubSettings {
   const bad = (field: string, problem: string) =>
     new RegistryError("CONFIG", `github: ${field} ${problem}`, { field, backend: "github" });
   const { owner, repo, branch, links, writes = "git", graphql = "auto" } = options;
-  if (typeof owner !== "string" || !OWNER.test(owner)) throw bad("owner", `${show(owner)} is no user or organisation`);
+  if (typeof owner !== "string" || !OWNER.test(owner)) {
+    throw bad("owner", `${show(withoutToken(owner))} is no user or organisation${tokenHint(owner)}`);
+  }
   if (typeof repo !== "string" || !REPO.test(repo) || repo === "." || repo === "..") {
-    throw bad("repo", `${show(repo)} is no name of a repository`);
+    throw bad("repo", `${show(withoutToken(repo))} is no name of a repository${tokenHint(repo)}`);
   }
   if (branch !== undefined && !isBranch(branch)) throw bad("branch", `${show(branch)} is no name of a branch`);
   const path = folder("path", options.path ?? "", bad);
@@ -144,6 +146,15 @@ export function resolveOptions(options: GithubOptions): GithubSettings {
     fetch: options.fetch,
     location: branch === undefined ? where : `${where}#${branch}`,
   };
+}
+
+/** `TOKEN@owner`, as in the URL of a clone: what stands before an @ is not repeated. */
+function withoutToken(value: unknown): unknown {
+  return typeof value === "string" ? value.replace(/^.*@/s, "…@") : value;
+}
+
+function tokenHint(value: unknown): string {
+  return typeof value === "string" && value.includes("@") ? "; a token does not belong here, set GITHUB_TOKEN" : "";
 }
 
 function labelSet(labels: readonly string[], bad: Bad): ReadonlySet<string> {

@@ -1,9 +1,11 @@
 import { createHash } from "node:crypto";
+import { constants } from "node:fs";
 import { open as openFile } from "node:fs/promises";
 import { PassThrough, Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import { createGunzip } from "node:zlib";
 import { RegistryError, show, throwIfAborted } from "../../errors.ts";
+import { fileError } from "./files.ts";
 import {
   type ArchiveLimits,
   type ArchiveRecord,
@@ -13,7 +15,6 @@ import {
   parseLine,
   readRecord,
 } from "./format.ts";
-import { fileError } from "./write.ts";
 
 /** Gives the bytes of an archive from their start, each time it is called. */
 export type ArchiveInput = () => AsyncIterable<Uint8Array>;
@@ -27,7 +28,8 @@ export function archiveFile(file: string): ArchiveInput {
   return async function* () {
     let handle: Awaited<ReturnType<typeof openFile>>;
     try {
-      handle = await openFile(file, "r");
+      // To open a pipe waits for somebody who writes, and nothing ends that wait, not even the end of the process.
+      handle = await openFile(file, constants.O_RDONLY | (constants.O_NONBLOCK ?? 0));
     } catch (error) {
       throw fileError(error, file);
     }

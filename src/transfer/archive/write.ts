@@ -1,11 +1,12 @@
 import { createHash, randomBytes } from "node:crypto";
-import { link, lstat, open, rename, rm } from "node:fs/promises";
+import { lstat, open, rename, rm } from "node:fs/promises";
 import { dirname } from "node:path";
 import { promisify } from "node:util";
 import { gzip } from "node:zlib";
 import type { StorageDriver } from "../../driver.ts";
-import { RegistryError, show } from "../../errors.ts";
+import { isRegistryError, RegistryError, show } from "../../errors.ts";
 import { parsePrefix } from "../../names.ts";
+import { moveNew, syncFolder } from "../../whole-file.ts";
 import { textsOf } from "../apply.ts";
 import { operationOf } from "../copy.ts";
 import { mapOrdered } from "../flow.ts";
@@ -13,6 +14,7 @@ import { freshly } from "../fresh.ts";
 import { countNames, listNames } from "../names.ts";
 import { MAX_LISTED, type TransferFailure, type TransferProgress } from "../report.ts";
 import { readState } from "../state.ts";
+import { fileError, inTheWay } from "./files.ts";
 import {
   type ArchiveCounts,
   DEFAULT_LIMITS,
@@ -22,6 +24,7 @@ import {
   textLine,
   trailerLine,
 } from "./format.ts";
+import { archiveFile, readRecords } from "./read.ts";
 
 export interface BackupOptions {
   /** Only names that start with this. */
@@ -127,18 +130,24 @@ export async function* writeArchive(
   return { ...trailer, ok: failureCount === 0, compressedBytes, failures, failureCount };
 }
 
+export interface BackupFileOptions extends BackupOptions {
+  /** Replace a file that is there. Default `false`. */
+  readonly overwrite?: boolean;
+  /** But never by an archive of nothing, unless the file is one, too (CONFLICT). Default `false`. */
+  readonly keepFull?: boolean;
+}
+
 /**
  * Writes an archive to a file. The file appears whole, when everything is on disk, or not at all.
  *
- * @param options `overwrite`: replace a file that is there; default `false`
- * @throws RegistryError INVALID for a file that is there; NO_SPACE; what the storage has to say
+ * @throws RegistryError INVALID for a file that is there; NO_SPACE; READ_ONLY; what the storage has to say
  * @example
  * const { prompts, sha256 } = await backupFile(driver, "prompts.ndjson.gz");
  */
 export async function backupFile(
   driver: StorageDriver,
   file: string,
-  options: BackupOptions & { readonly overwrite?: boolean } = {},
+  options: BackupFileOptions = {},
 ): Promise<BackupReport> {
   const exists = await lstat(file).then(
     () => true,
@@ -162,11 +171,9 @@ export async function backupFile(
     } finally {
       await handle.close();
     }
+    if (exists && options.keepFull === true && report.prompts === 0) await requireEmpty(file);
     if (options.overwrite === true) await rename(temp, file);
-    else {
-      await link(temp, file);
-      await rm(temp, { force: true });
-    }
+    else await moveNew(temp, file);
     await syncFolder(dirname(file));
     return report;
   } catch (error) {
@@ -175,31 +182,21 @@ export async function backupFile(
   }
 }
 
-async function syncFolder(path: string): Promise<void> {
-  try {
-    const folder = await open(path, "r");
-    await folder.sync().finally(() => folder.close());
-  } catch {
-    // Some systems can't sync a folder; the file itself is safe.
-  }
-}
-
-function inTheWay(file: string): RegistryError {
-  return new RegistryError("INVALID", `${show(file)} is there already; choose another name, or overwrite it`, {
-    field: "file",
-    path: file,
+/** What can't be read as an archive of nothing is taken for something. */
+async function requireEmpty(file: string): Promise<void> {
+  const isEmpty = async () => {
+    if ((await lstat(file)).size === 0) return true;
+    for await (const { record } of readRecords(archiveFile(file))) return record.kind === "end";
+    return false;
+  };
+  const empty = await isEmpty().catch((error: unknown) => {
+    if (isRegistryError(error)) return false;
+    throw error;
   });
-}
-
-/** @internal */
-export function fileError(error: unknown, file: string): unknown {
-  if (error instanceof RegistryError) return error;
-  const { code, message } = error as NodeJS.ErrnoException;
-  if (code === "EEXIST") return inTheWay(file);
-  const what = code === "ENOSPC" || code === "EDQUOT" ? "NO_SPACE" : "INVALID";
-  return new RegistryError(what, `${show(file)}: ${message ?? String(error)}`, {
-    field: "file",
-    path: file,
-    cause: error,
-  });
+  if (empty) return;
+  throw new RegistryError(
+    "CONFLICT",
+    `there is nothing to back up, and ${show(file)} holds something: it stays; remove it first if that is meant`,
+    { path: file },
+  );
 }
