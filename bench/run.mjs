@@ -68,12 +68,17 @@ async function loadSubject() {
   };
 }
 
-/** Measures one case; once more when the machine was busy with something else. */
+/**
+ * Measures one case; once more when the machine was busy with something else.
+ *
+ * @returns `undefined` where this machine has not what it measures with, which was said
+ */
 async function runCase(entry, bench, settings, mayRepeat) {
   let result;
   for (let attempt = 0; attempt < 2; attempt++) {
     const prepared = await entry.prepare(bench);
     try {
+      if (!prepared.subjects.some(({ role }) => role === "ours")) return undefined;
       const results = await measure(prepared.subjects, {
         loopMs: settings.loopMs,
         warmMs: prepared.warmMs ?? settings.warmMs,
@@ -147,6 +152,7 @@ async function main() {
     const mayRepeat = () => mode !== "quick" || Date.now() - started < 30_000;
     for (const entry of entries) {
       const result = await runCase(entry, bench, SETTINGS[mode], mayRepeat);
+      if (result === undefined) continue;
       cases.push(result);
       console.log(line(result));
     }
