@@ -126,8 +126,14 @@ async function prepare(context: Context, found: FoundFile, options: ImportOption
   }
 }
 
-/** Anything else (no space, no permission, out of reach) would fail every other file, too. */
-const OWN_FAULT: ReadonlySet<ErrorCode> = new Set(["INVALID", "ALREADY_EXISTS", "CONFLICT", "CORRUPT"]);
+/**
+ * Of one file, or of its name, which the caller may not know or write. Anything else (no space, a store that can only be read or
+ * is out of reach) would fail every other file, too.
+ */
+const OWN_FAULT: ReadonlySet<ErrorCode> = new Set([
+  ...(["INVALID", "ALREADY_EXISTS", "CONFLICT", "CORRUPT"] as const),
+  ...(["FORBIDDEN", "NOT_FOUND", "UNSUPPORTED"] as const),
+]);
 
 function isOwnFault(error: unknown): error is RegistryError {
   return isRegistryError(error) && error.outcome === "final" && OWN_FAULT.has(error.code);

@@ -14,13 +14,15 @@ import type { Context } from "./command.ts";
 export async function requireSource({ io, storage }: Context, named?: string): Promise<void> {
   if (io.open !== undefined) return;
   const { loadConfig, parseLocation } = await import("../config.ts");
-  const place =
+  const { storage: place, route = [] } =
     named === undefined
-      ? (await loadConfig(storage === undefined ? {} : { storage }, { cwd: io.cwd, env: io.env })).storage
-      : parseLocation(named);
-  const path = place === undefined ? undefined : pathOf(place, io.cwd);
+      ? await loadConfig(storage === undefined ? {} : { storage }, { cwd: io.cwd, env: io.env })
+      : { storage: parseLocation(named) };
+  // Where others have some of the names, or all of them, nothing need have come to the first.
+  if (place === undefined || route.length > 0) return;
+  const path = pathOf(place, io.cwd);
   if (path === undefined || (await isThere(path))) return;
-  const what = place?.backend === "file" ? "folder" : "file";
+  const what = place.backend === "file" ? "folder" : "file";
   throw new RegistryError(
     "NOT_FOUND",
     `there is no ${what} ${show(path)} to read prompts from; is the name right, and the disk mounted?`,

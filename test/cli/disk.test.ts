@@ -143,7 +143,7 @@ test("init leaves no half of a configuration", async () => {
 test.each([
   ["NO_SPACE", 7],
   ["READ_ONLY", 8],
-  ["FORBIDDEN", 6],
+  ["UNAUTHENTICATED", 6],
 ] as const)("import stops at %s, tells what it stored, and goes on later", async (code: ErrorCode, exit) => {
   let full = true;
   let stored = 0;
@@ -174,6 +174,24 @@ test.each([
   expect(ran.err).toContain("the disk does not take it");
   full = false;
   expect((await world.run("import", "in")).out).toContain("200 files: 140 created, 60 unchanged\n");
+});
+
+test("import goes on past names that the caller may not write", async () => {
+  const world = new World((driver) => ({
+    ...driver,
+    async commit(commit, op) {
+      const allowed = commit.changes.filter(({ name }) => name !== "a/x");
+      const outcomes = [...(await driver.commit({ ...commit, changes: allowed }, op))];
+      const refused = { status: "failed" as const, error: new RegistryError("FORBIDDEN", "a/ is not yours") };
+      return commit.changes.map(({ name }) => (name === "a/x" ? refused : outcomes.shift()) ?? refused);
+    },
+  }));
+  world.file("in/a/x.md", "x");
+  for (let i = 0; i < 60; i++) world.file(`in/b/p${i}.md`, `text ${i}`);
+  const ran = await world.run("import", "in");
+  expect(ran.out).toContain("61 files: 60 created, 0 unchanged, 1 failed\n");
+  expect(ran.out).toContain("a/ is not yours");
+  expect(ran.code).toBe(1);
 });
 
 test.runIf(process.platform !== "win32")("what is pushed is read no further than a prompt can be long", async () => {

@@ -43,6 +43,15 @@ test("the source that is set up must be there, too", async () => {
   expect(await world.run("backup", "db.gz")).toMatchObject({ code: 0 });
 });
 
+test("a registry whose prompts lie behind a route is one", async () => {
+  const world = new World();
+  world.real = true;
+  world.file("prompt-registry.config.json", '{"route":[{"names":"**","storage":"sqlite:./r.db"}]}');
+  world.file("a.md", "Hello {{name}}\n");
+  expect(await world.run("push", "t/a", "a.md")).toMatchObject({ code: 0 });
+  expect((await world.run("backup", "all.gz")).out).toContain("1 prompt, 1 version");
+});
+
 test("backup --overwrite puts no archive of nothing in the place of one that holds something", async () => {
   const world = await filled();
   const at = ["--storage", "file:./one"];

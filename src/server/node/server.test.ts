@@ -318,6 +318,15 @@ describe("what it says about itself", () => {
       expect(told).not.toContain("process_resident");
       expect(await called(host, "/healthz")).toMatch(/^HTTP\/1\.1 200 /);
     }
+    const named = await start({}, { metricsPort: 0, allowedHosts: ["figures.example"] });
+    const { metricsUrl } = named.server;
+    const get = (host: string) =>
+      raw(
+        Number(new URL(metricsUrl as string).port),
+        `GET /metrics HTTP/1.1\r\nHost: ${host}\r\nConnection: close\r\n\r\n`,
+      );
+    expect(await get("figures.example")).toMatch(/^HTTP\/1\.1 200 /);
+    expect(await get("evil.example")).toMatch(/^HTTP\/1\.1 403 /);
   });
 
   test("not ready while it drains, and no request that was accepted is lost", async () => {

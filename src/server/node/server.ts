@@ -190,7 +190,8 @@ export async function listen(
       const { metricsHost = "127.0.0.1", metricsPort } = options;
       aside = await serveAside(own.aside, metricsHost, metricsPort);
       // Nobody is asked for a token there, so no web page must get there by another name.
-      if (isLoopback(metricsHost)) isHostAside = hostCheck(loopbackHosts(aside.port, metricsHost));
+      if (isLoopback(metricsHost))
+        isHostAside = hostCheck([...loopbackHosts(aside.port, metricsHost), ...(options.allowedHosts ?? [])]);
     }
   } catch (error) {
     await watch.stop();
