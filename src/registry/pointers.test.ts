@@ -1,5 +1,8 @@
 import { beforeEach, describe, expect, it } from "vitest";
 import { askVersion, driver, lost, publish, registry, time, withCommit } from "../../test/support/registry-lab.ts";
+import type { StorageDriver } from "../driver.ts";
+import { RegistryError } from "../errors.ts";
+import { PromptRegistry } from "../registry.ts";
 
 describe("pointers", () => {
   beforeEach(() => publish("1.0.0", "1.1.0", "1.2.0"));
@@ -51,6 +54,25 @@ describe("pointers", () => {
     expect(await registry.resolveAt("p", "latest", new Date(Date.now() + 1e12))).toBe("1.1.0");
     await registry.unyank("p", "1.2.0");
     expect((await registry.getPrompt("p")).version).toBe("1.2.0");
+  });
+
+  it("comes back yanked whatever the clocks said, and at all where the history is damaged", async () => {
+    const ahead = new PromptRegistry(driver, { now: () => new Date(time + 300_000) });
+    await ahead.storePrompt({ name: "p", version: "1.3.0", text: "bad" });
+    await registry.yank("p", "1.3.0", { message: "leaks keys" });
+    const [answer] = await driver.read([askVersion("1.3.0")]);
+    const copy = { name: "p", version: "1.3.0", text: answer?.status === "found" ? answer.document.text : "" };
+    await registry.deleteVersion("p", "1.3.0");
+    await registry.restoreVersion(copy);
+    expect((await registry.getPrompt("p")).version).toBe("1.2.0");
+    await registry.deleteVersion("p", "1.3.0");
+    const damaged: StorageDriver = Object.assign(Object.create(driver), {
+      history: async () => {
+        throw new RegistryError("CORRUPT", "one file of many");
+      },
+    });
+    expect(await new PromptRegistry(damaged).restoreVersion(copy)).toMatchObject({ status: "changed" });
+    expect((await registry.getPrompt("p@1.3.0")).text).toBe("bad");
   });
 
   it("rolls back once when the reply is lost", async () => {

@@ -164,9 +164,14 @@ async function lastYank(
   version: Version,
   op: Operation,
 ): Promise<Yank | undefined> {
-  for await (const { items } of historyPages(context, name, op)) {
-    const found = yankedBefore(version, items);
-    if (found !== "open") return found;
+  try {
+    for await (const { items } of historyPages(context, name, op)) {
+      const found = yankedBefore(version, items);
+      if (found !== "open") return found;
+    }
+  } catch (error) {
+    // Damage elsewhere must not keep a version from coming back.
+    if (!isRegistryError(error, "CORRUPT")) throw error;
   }
   return undefined;
 }

@@ -256,8 +256,8 @@ export function yankedBefore(version: Version, entries: readonly HistoryEntry[])
     if (to !== version) continue;
     if (action === "yank")
       return { at, ...(by === undefined ? {} : { by }), ...(message === undefined ? {} : { reason: message }) };
-    // A restore that left it yanked would have been followed by that.
-    if (action === "unyank" || action === "restore" || action === "publish") return undefined;
+    // A restore that left it yanked would have been followed by that. A publish proves nothing: it has its own writer's time.
+    if (action === "unyank" || action === "restore") return undefined;
   }
   return "open";
 }

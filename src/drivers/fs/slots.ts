@@ -1,5 +1,6 @@
 import type { SealedDocument } from "../../document.ts";
 import type { Change, Commit } from "../../driver.ts";
+import { isRegistryError } from "../../errors.ts";
 import type { Version } from "../../semver.ts";
 import { createOnly, discard, NotCreated, type Temp, writeTemp } from "./create.ts";
 import { readVersion, type StoredVersion } from "./documents.ts";
@@ -52,11 +53,23 @@ export function* takenSlot(
   file: string,
 ): Task<StoredVersion | undefined> {
   const path = `${folder.path}/${file}`;
-  const found = yield* readVersion(store, root, change.name, version, path);
+  let found: StoredVersion | undefined;
+  try {
+    found = yield* readVersion(store, root, change.name, version, path);
+  } catch (error) {
+    // What stands there is in the way, and so surely is not ours.
+    if (isRegistryError(error, "CORRUPT") && isAlone(change)) throw new NotCreated(error);
+    throw error;
+  }
   if (found === undefined) return undefined;
   yield* readWhole(store, root, path, at(change.name), { sync: true });
   yield* syncFolder(folder);
   return found;
+}
+
+/** One document, with nothing that is done before it. */
+function isAlone({ add = [], guard, head, remove, restore }: Change): boolean {
+  return add.length === 1 && [guard, head, remove, restore].every((part) => part === undefined);
 }
 
 export function* writeTemps(writing: Writing, documents: readonly SealedDocument[], boxed: boolean): Task<Temp[]> {

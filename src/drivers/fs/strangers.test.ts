@@ -39,6 +39,20 @@ describe.each(["embedded", "server"] as const)("what is named like a version and
     expect(readlinkSync(join(path, "prompts/a/latest.md"))).toBe("v1.1.0.md");
   });
 
+  it("in the way of a version, it is said to be damaged, and the version surely not stored", async () => {
+    const path = newPath();
+    const registry = new PromptRegistry(open(path, { mode }));
+    await registry.storePrompt({ name: "a", version: "1.0.0", text: "one\n" });
+    symlinkSync("v1.0.0.md", join(path, "prompts/a/v1.1.0.md"));
+    for (const which of [{ bump: "minor" }, { version: "1.1.0" }] as const) {
+      const store = registry.storePrompt({ name: "a", text: "two\n", ...which });
+      await expect(store).rejects.toMatchObject({ code: "CORRUPT", outcome: "final" });
+    }
+    expect(await registry.storePrompt({ name: "a", version: "1.2.0", text: "two\n" })).toMatchObject({
+      status: "created",
+    });
+  });
+
   it("a label whose version has a link in its place is damaged, not absent", async () => {
     const path = newPath();
     const registry = new PromptRegistry(open(path, { mode }));

@@ -114,6 +114,24 @@ test("a server that takes a call and never answers is waited for until the deadl
   expect(performance.now() - started).toBeLessThan(5000);
 });
 
+test("a handler of this package, or of another, is a fetch", async () => {
+  const handler = createHandler(new PromptRegistry(memory()), { access: openAccess() });
+  const given: unknown[] = [];
+  const driver = await http({ ...{ url: "http://127.0.0.1:1", token: "t", env: {} }, fetch: handler });
+  expect((await driver.listPrompts({ limit: 1 })).items).toEqual([]);
+  const other = await http({
+    ...{ url: "http://127.0.0.1:1", token: "t", env: {} },
+    fetch: (request, ...rest: unknown[]) => {
+      given.push(...rest);
+      return handler(request);
+    },
+  });
+  expect((await other.listPrompts({ limit: 1 })).items).toEqual([]);
+  // A second argument is something else to others.
+  expect(given).toEqual([]);
+  handler.close();
+});
+
 test("a fetch that knows no signal ends with the deadline all the same, and a change is unknown then", async () => {
   const deaf = clientOf(() => new Promise(() => {}), 50);
   expect(await failure(deaf.ask(read))).toMatchObject({ code: "TIMEOUT", outcome: "temporary" });

@@ -3,7 +3,7 @@ import type { Operation } from "../../driver.ts";
 import { abortError, isRegistryError, RegistryError, throwIfAborted } from "../../errors.ts";
 import { unlessAborted } from "../../layers/signal.ts";
 import { errorFrom, PROBLEM_TYPE } from "../../server/protocol/problem.ts";
-import type { Fetch, Place } from "./options.ts";
+import type { Place } from "./options.ts";
 
 /** What zod's schemas can do, for those who only check with them. */
 export interface Checker<T> {
@@ -42,16 +42,22 @@ export interface ClientOptions {
   readonly token?: string | undefined;
   /** Why a token that is there is not sent, in words; told where the server wants one. */
   readonly withheld?: string | undefined;
-  readonly fetch: Fetch;
+  /** Default: the global one. */
+  readonly fetch?: ((request: Request) => Promise<Response>) | undefined;
   /** Milliseconds for one exchange. Default 60,000. */
   readonly deadline?: number | undefined;
+}
+
+/** With the signal again: of a request that is collected Node forgets it, and waits for ever (https://github.com/nodejs/node/issues/55428). */
+function globalFetch(request: Request, signal: AbortSignal): Promise<Response> {
+  return fetch(request, { signal });
 }
 
 /** Asks one server, and believes only what is surely its own word. */
 export class Client {
   readonly place: Place;
   readonly #headers: Readonly<Record<string, string>>;
-  readonly #fetch: Fetch;
+  readonly #fetch: (request: Request, signal: AbortSignal) => Promise<Response>;
   readonly #running = new Set<AbortController>();
   readonly #deadline: number;
   readonly #withheld: string | undefined;
@@ -59,7 +65,7 @@ export class Client {
 
   constructor(place: Place, { token, withheld, fetch, deadline = DEADLINE }: ClientOptions) {
     this.place = place;
-    this.#fetch = fetch;
+    this.#fetch = fetch === undefined ? globalFetch : (request) => fetch(request);
     this.#deadline = deadline;
     this.#withheld = withheld;
     this.#headers = {
@@ -128,8 +134,7 @@ export class Client {
         redirect: "manual",
         signal,
       }),
-      // Again: of a request that is collected Node forgets its signal, and waits for ever (https://github.com/nodejs/node/issues/55428).
-      { signal },
+      signal,
     );
     const bytes = await readAll(response.body);
     if (bytes === undefined) throw this.#foreign(ask, `its reply is larger than ${MAX_REPLY} bytes, so it is not read`);

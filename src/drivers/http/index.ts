@@ -39,7 +39,7 @@ export async function http(options: HttpOptions): Promise<StorageDriver<HttpNati
   const place = placeOf(options.url);
   const client = new Client(place, {
     ...(await tokenFor(place, options)),
-    fetch: options.fetch ?? ((request, init) => fetch(request, init)),
+    fetch: options.fetch,
     deadline: options.deadline,
   });
   const service = new ServiceInfo(client);

@@ -1,8 +1,5 @@
 import { RegistryError } from "../../errors.ts";
 
-/** The global `fetch`, or what does the same. The signal is that of the request. */
-export type Fetch = (request: Request, init: { readonly signal: AbortSignal }) => Promise<Response>;
-
 export interface HttpOptions {
   /** Where the registry is: `https://registry.example`, or `http://127.0.0.1:7777` on this machine. A path is kept. */
   readonly url: string;
@@ -12,7 +9,7 @@ export interface HttpOptions {
    */
   readonly token?: string;
   /** Default: the global `fetch`, which keeps connections open. */
-  readonly fetch?: Fetch;
+  readonly fetch?: (request: Request) => Promise<Response>;
   /**
    * Whether `PROMPT_REGISTRY_TOKEN` is for this place where `PROMPT_REGISTRY_TOKEN_ORIGIN` does not say which origin it is
    * for. Default `true`; who opens several places says `true` for one origin only.

@@ -77,6 +77,21 @@ describe("cache: changes", () => {
     }
   });
 
+  it("a range whose version was removed elsewhere is asked for once, and not by everybody until the TTL", async () => {
+    const { registry, others, counts } = createLab();
+    for (const version of ["1.0.0", "1.1.0"]) await publish(others, version);
+    expect((await registry.getPrompt("a@^1")).version).toBe("1.1.0");
+    await others.deleteVersion("a", "1.1.0");
+    await registry.driver.read([askOf("a", "1.1.0")], { fresh: true });
+    counts.reset();
+    expect((await registry.getPrompt("a@^1")).version).toBe("1.0.0");
+    expect(counts.counts.calls.listVersions).toBe(1);
+    counts.reset();
+    for (const prompt of await Promise.all(Array.from({ length: 50 }, () => registry.getPrompt("a@^1"))))
+      expect(prompt.version).toBe("1.0.0");
+    expect(counts.counts.calls.listVersions ?? 0).toBeLessThanOrEqual(1);
+  });
+
   it("polling waits out an outage and loses nothing", async () => {
     const { registry, others, faults } = createLab({ poll: 1000 });
     await publish(others, "1.0.0");

@@ -85,6 +85,8 @@ export class Filling {
       this.#keeper.evict(shelf);
     } else {
       this.#keeper.drop(cell);
+      // A page that names it would be believed until its TTL, and each range asked of the store.
+      if (selector.kind === "version") for (const page of shelf.pages.values()) this.#keeper.drop(page);
       // Something of this prompt is gone that was there: what else is known of it is asked for again.
       if (answer.status === "removed") {
         for (const other of shelf.cells()) if (shows(other, answer.document.version)) this.#keeper.drop(other);
