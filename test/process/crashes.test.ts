@@ -9,6 +9,7 @@ import { BOTH, callsOf, copy, type Stage, scenarios, stage, titleOf } from "../s
 import { ending, perform } from "../support/process-steps.ts";
 import { inParallel, straceMissing, trace } from "../support/process-strace.ts";
 import { type Bench, createBench, summary } from "../support/process-workers.ts";
+import { STRACE_EVERY } from "../support/sizes.ts";
 import { skipSuite } from "../support/skip.ts";
 
 // Also where nothing is changed: while it reads, and while it closes files.
@@ -72,8 +73,8 @@ describe("crashes", () => {
         expect(plain.points.length, titleOf(one.scenario)).toBeGreaterThan(3);
         const { layout, title } = one.scenario;
         const thorough = THOROUGH.includes(title) && layout === BOTH;
-        // Every change of a single call; of the long rows, and where the shim has shown the same, a part.
-        const step = layout === BOTH ? (LONG.includes(title) ? 3 : 1) : 6;
+        // Of the long rows, and where the shim has shown the same, a smaller part.
+        const step = STRACE_EVERY * (layout === BOTH ? (LONG.includes(title) ? 3 : 1) : 6);
         const changes = plain.points.filter((point) => point.changes);
         for (const point of thorough ? plain.points : changes.filter((_, i) => i % step === 0)) {
           tasks.push({ one, ...point });

@@ -9,6 +9,7 @@ import { BOTH, callsOf, copy, type Stage, scenarios, stage, titleOf } from "../s
 import { ending, perform } from "../support/process-steps.ts";
 import { inParallel, straceMissing, trace } from "../support/process-strace.ts";
 import { type Bench, createBench, summary } from "../support/process-workers.ts";
+import { STRACE_EVERY } from "../support/sizes.ts";
 import { skipSuite } from "../support/skip.ts";
 
 let bench: Bench;
@@ -97,7 +98,8 @@ describe("errors of the operating system", () => {
           const codes = Object.keys(ERRORS).filter((code) => ERRORS[code]?.includes(call));
           // One for each call; they take turns, as the shim does all of them.
           const code = codes[nth % codes.length];
-          if (code !== undefined && (changes || nth % 6 === 0)) tasks.push({ one, call, nth, code });
+          const isTaken = nth % (changes ? STRACE_EVERY : 6) === 0;
+          if (code !== undefined && isTaken) tasks.push({ one, call, nth, code });
         }
         rmSync(path, { recursive: true, force: true });
       });

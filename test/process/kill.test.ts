@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { killRounds } from "../support/process-kills.ts";
 import { type Bench, createBench, summary } from "../support/process-workers.ts";
 
-const KILLS = Number(process.env.PROCESS_KILLS ?? 200);
+const KILLS = Number(process.env.PROCESS_KILLS ?? 120);
 const SEED = Number(process.env.PROCESS_SEED ?? 20_261_124);
 
 let bench: Bench;

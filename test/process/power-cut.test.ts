@@ -9,7 +9,7 @@ import { createWorkers, floodUntilKilled, type SqlWorker, type Workers } from ".
 
 // What power-loss.test.ts does with a model of a disk, here with the file systems themselves: writers are killed, and at once
 // their file system stops without writing anything more, its journal included, and is mounted again.
-const CUTS = Number(process.env.PROCESS_CUTS ?? 20);
+const CUTS = Number(process.env.PROCESS_CUTS ?? 14);
 const SEED = Number(process.env.PROCESS_SEED ?? 20_261_124);
 
 let bench: Bench;

@@ -5,7 +5,7 @@ import { afterAll, beforeAll, expect, test } from "vitest";
 import { skipSuite } from "../support/skip.ts";
 import { type Call, call, createProgram, type Program } from "./server-process.ts";
 
-const MINUTES = Number(process.env.PROMPT_REGISTRY_SOAK_MINUTES ?? 1);
+const MINUTES = Number(process.env.PROMPT_REGISTRY_SOAK_MINUTES ?? 0.5);
 /** Milliseconds between two requests of a client. In a short run other tests need the processor, too. */
 const PAUSE = MINUTES >= 10 ? 0 : 10;
 

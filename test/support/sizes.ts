@@ -10,6 +10,12 @@ export function runsFrom(variable: string, otherwise: number): number {
 export const HISTORY_CALLS = runsFrom("PROMPT_REGISTRY_HISTORY_CALLS", 80);
 
 /**
+ * Of the points at which a process is stopped or a system call fails, every how many. The shim, which does all of them in the
+ * driver's own calls, is faster than strace by far.
+ */
+export const STRACE_EVERY = process.env.PROCESS_FULL === "1" ? 1 : 2;
+
+/**
  * Tests of the contract's suite that together take longer than all the others, over a store that is asked by requests. Where
  * several suites run over one, each of these is run in one of them, and everywhere when asked for. The first of each three
  * needs a way to write behind the driver's back.
