@@ -242,7 +242,8 @@ export function* syncWays(
   }
   const parents = new Map([...unsure.keys()].map((path) => [parent(path), path]));
   const paths = [...parents].flatMap(([up, path]) => (done.has(up) ? [] : promptPath(root, path as PromptName)));
-  yield* allOrThrow(paths.map((path) => syncParent(store, root, path)));
+  // One after the other: they are few, and only once.
+  for (const path of paths) yield* syncParent(store, root, path);
   for (const [path, now] of unsure) remember(store, path, now);
 }
 
