@@ -122,6 +122,11 @@ export function show(value: unknown, max = 80): string {
   return typeof value === "string" && value.length > max ? `${text}… (${value.length} characters)` : text;
 }
 
+/** At most `max` characters, never cut in the middle of one. */
+export function cut(text: string, max: number): string {
+  return text.length <= max ? text : `${text.slice(0, max - 1).replace(/[\ud800-\udbff]$/, "")}…`;
+}
+
 /**
  * Throws `ABORTED` when the signal has fired, or `TIMEOUT` when it fired as a deadline.
  *

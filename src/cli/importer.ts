@@ -1,11 +1,12 @@
 import { join } from "node:path";
 import { isSealed } from "../document.ts";
-import { type ErrorCode, isRegistryError, type RegistryError } from "../errors.ts";
+import { isRegistryError, type RegistryError } from "../errors.ts";
 import { findingLine } from "../policy/enforce.ts";
 import type { Allowance } from "../policy/types.ts";
 import type { StoreRequest } from "../registry/request.ts";
 import type { PromptRegistry } from "../registry.ts";
 import type { Bump } from "../semver.ts";
+import { isOwnFault } from "../transfer/own-fault.ts";
 import type { Context } from "./command.ts";
 import type { FoundFile } from "./files.ts";
 import { Forecast } from "./forecast.ts";
@@ -124,19 +125,6 @@ async function prepare(context: Context, found: FoundFile, options: ImportOption
   } catch (error) {
     return failure({ file, name }, error);
   }
-}
-
-/**
- * Of one file, or of its name, which the caller may not know or write. Anything else (no space, a store that can only be read or
- * is out of reach) would fail every other file, too.
- */
-const OWN_FAULT: ReadonlySet<ErrorCode> = new Set([
-  ...(["INVALID", "ALREADY_EXISTS", "CONFLICT", "CORRUPT"] as const),
-  ...(["FORBIDDEN", "NOT_FOUND", "UNSUPPORTED"] as const),
-]);
-
-function isOwnFault(error: unknown): error is RegistryError {
-  return isRegistryError(error) && error.outcome === "final" && OWN_FAULT.has(error.code);
 }
 
 /** @throws what is not the fault of the file */

@@ -3,7 +3,6 @@ import type {
   HeadState,
   HistoryEntry,
   Operation,
-  Page,
   Provenance,
   ReadAnswer,
   ReadAsk,
@@ -90,10 +89,8 @@ export async function versionPages(
 }
 
 /** The history of a prompt, newest first. */
-export function historyPages({ driver }: Context, name: PromptName, op: Operation): AsyncIterable<Page<HistoryEntry>> {
-  return new Listing((cursor) =>
-    driver.history(name, { limit: 100, ...(cursor === undefined ? {} : { cursor }) }, op),
-  ).pages();
+export function historyOf({ driver }: Context, name: PromptName, op: Operation, limit = 100): Listing<HistoryEntry> {
+  return new Listing((cursor) => driver.history(name, { limit, ...(cursor === undefined ? {} : { cursor }) }, op));
 }
 
 /** The one that says the less about now; `undefined` is the store's own word. */

@@ -4,7 +4,7 @@ import { isRegistryError, RegistryError, show } from "../errors.ts";
 import { type PromptName, parseLabel, parseName } from "../names.ts";
 import { selectedAt } from "../rules/time.ts";
 import type { Version } from "../semver.ts";
-import { allVersions, freshOperation, readAll, readHead, readOne } from "./asks.ts";
+import { allVersions, freshOperation, historyOf, readAll, readHead, readOne } from "./asks.ts";
 import { actOf, type ChangeOptions, type Context } from "./context.ts";
 import { notFound } from "./missing.ts";
 import { Listing } from "./pages.ts";
@@ -234,10 +234,7 @@ export async function resolveAt(
   const label = pointer === "latest" ? "latest" : parseLabel(pointer);
   const at = instant(time);
   const op = freshOperation(options);
-  const listing = new Listing((cursor) =>
-    context.driver.history(parsed, { limit: 1000, ...(cursor === undefined ? {} : { cursor }) }, op),
-  );
-  const entries = (await listing.all()).reverse();
+  const entries = (await historyOf(context, parsed, op, 1000).all()).reverse();
   if (entries.length === 0 && (await readHead(context, parsed, op)) === undefined) throw notFound(parsed);
   const born = new Map(entries.filter((e) => e.action === "publish").map((e) => [e.to, e.at]));
   const versions = label === "latest" ? (await allVersions(context, parsed, op, true)).map((e) => e.version) : [];

@@ -169,7 +169,9 @@ export class Reader {
       .map(({ ask }) => ({ name: ask.name, selector: { kind: "head" as const } }));
     const answers = await readAll(this.#context, [...asks, ...headAsks], op);
     let nextHead = asks.length;
-    const lost = isAgain ? [] : refs.filter((ref, i) => isRange(ref) && answers[i]?.status !== "found");
+    const lost = isAgain
+      ? []
+      : refs.filter(({ selector }, i) => selector.kind === "range" && answers[i]?.status !== "found");
     // Removed between the two steps, or since the list was remembered: another version may be in the range.
     const again = lost.length === 0 ? [] : await this.getMany(lost, options, { ...op, fresh: true }, true);
     return refs.map((ref, i) => {
@@ -209,10 +211,6 @@ export class Reader {
       provenance,
     });
   }
-}
-
-function isRange({ selector }: PromptRef): boolean {
-  return selector.kind === "range";
 }
 
 /** What was found out beside a document. */

@@ -4,7 +4,7 @@ import { isRegistryError, RegistryError, show } from "../errors.ts";
 import { type PromptName, parseName } from "../names.ts";
 import { type Act, planRemove, planRestore, yankedBefore } from "../rules/plan.ts";
 import { parseVersion, type Version } from "../semver.ts";
-import { allVersions, freshOperation, historyPages, readAll, readHead, readOne } from "./asks.ts";
+import { allVersions, freshOperation, historyOf, readAll, readHead, readOne } from "./asks.ts";
 import { actOf, type ChangeOptions, type Context } from "./context.ts";
 import { notFound } from "./missing.ts";
 import type { PointerResult } from "./pointers.ts";
@@ -165,7 +165,7 @@ async function lastYank(
   op: Operation,
 ): Promise<Yank | undefined> {
   try {
-    for await (const { items } of historyPages(context, name, op)) {
+    for await (const { items } of historyOf(context, name, op).pages()) {
       const found = yankedBefore(version, items);
       if (found !== "open") return found;
     }

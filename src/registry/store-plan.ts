@@ -111,7 +111,7 @@ export function planGroup(context: Context, act: Act, group: Group, state: Group
       }
       const { labels, unpin } = item.wanted;
       if (item.pointed || (labels.length === 0 && !unpin)) continue;
-      const plan = planLabels(head, version, labels, labelAct(item, act), { unpin });
+      const plan = planLabels(head, version, labels, { ...act, ...saidOf(item.wanted, act) }, { unpin });
       if (plan !== undefined) {
         if (item.there !== undefined && state?.head?.latest !== version) checkLatest(item, state?.head?.latest);
         next = plan.next;
@@ -132,12 +132,9 @@ export function planGroup(context: Context, act: Act, group: Group, state: Group
   };
 }
 
-function labelAct(item: Item, act: Act): Act {
-  return {
-    ...act,
-    by: item.wanted.author ?? act.by,
-    message: withOverride(item.wanted.message ?? act.message, item.wanted.allow),
-  };
+/** Who stores it, and why. */
+export function saidOf({ author, message, allow }: Wanted, act: Act): Pick<Act, "by" | "message"> {
+  return { by: author ?? act.by, message: withOverride(message ?? act.message, allow) };
 }
 
 function chooseVersion(
@@ -246,8 +243,7 @@ function checkLatest(item: Item, latest: Version | undefined): void {
 export function sealWanted(wanted: Wanted, version: Version, act: Act, context: Context): SealedDocument {
   const { name, text } = wanted;
   if (wanted.sealed !== undefined) return wanted.sealed;
-  const author = wanted.author ?? act.by;
-  const message = withOverride(wanted.message ?? act.message, wanted.allow);
+  const { by: author, message } = saidOf(wanted, act);
   const input = {
     name,
     version,

@@ -1,13 +1,13 @@
 import { openStored } from "../document.ts";
 import type { Change, Operation } from "../driver.ts";
 import { isRegistryError } from "../errors.ts";
-import { enforce, findingLine, withOverride } from "../policy/enforce.ts";
+import { enforce, findingLine } from "../policy/enforce.ts";
 import type { Publication } from "../policy/types.ts";
 import type { Act } from "../rules/plan.ts";
 import { compareVersions, isPrerelease, type Version } from "../semver.ts";
 import { allVersions } from "./asks.ts";
 import type { Context } from "./context.ts";
-import type { Group, Item } from "./store-plan.ts";
+import { type Group, type Item, saidOf } from "./store-plan.ts";
 
 /**
  * Asks the publish policy about what a change is about to create. What is there already was published once and is not
@@ -30,8 +30,7 @@ export async function refuses(
     if (item.judged === item.document) continue;
     const { name, text, allow } = item.wanted;
     const version = item.version as Version;
-    const author = item.wanted.author ?? act.by;
-    const message = withOverride(item.wanted.message ?? act.message, allow);
+    const { by: author, message } = saidOf(item.wanted, act);
     // A sealed document was published elsewhere, under this very number.
     const previous =
       item.wanted.sealed === undefined ? await previousRelease(context, version, group, item, op) : undefined;

@@ -2,7 +2,7 @@ import type { Change, Commit, HeadState, HistoryEntry, Operation, Outcome } from
 import { isRegistryError, RegistryError, throwIfAborted } from "../errors.ts";
 import type { PromptName } from "../names.ts";
 import type { Act, HeadPlan } from "../rules/plan.ts";
-import { historyPages } from "./asks.ts";
+import { historyOf } from "./asks.ts";
 import type { Context } from "./context.ts";
 
 export const MAX_ROUNDS = 100;
@@ -126,7 +126,7 @@ export async function wasCommitted(
 ): Promise<boolean> {
   const since = new Date(Date.parse(at) - MAX_SKEW).toISOString();
   try {
-    for await (const { items } of historyPages(context, name, op)) {
+    for await (const { items } of historyOf(context, name, op).pages()) {
       if (items.some((entry: HistoryEntry) => entry.commit === commit)) return true;
       // Newest first. An entry is not older than the act that it came with, but for a server that goes by its own clock.
       if ((items.at(-1)?.at ?? since) < since) return false;

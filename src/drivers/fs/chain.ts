@@ -13,6 +13,7 @@ import { call, type Task } from "./task.ts";
  * Links the next generation. Only one writer can make a name, so this is the compare-and-set.
  *
  * @param state what the new head was made from
+ * @param text what {@link generationText} made of it, where that was asked before
  * @throws NotCreated when it surely was not written; after anything else it may have been
  */
 export function* appendGeneration(
@@ -21,11 +22,12 @@ export function* appendGeneration(
   folder: Folder,
   state: PromptState | undefined,
   generation: Omit<Generation, "base">,
+  text?: string,
 ): Task<"created" | "exists"> {
   const path = `${folder.path}/${HEADS_DIR}`;
   let heads: Folder | undefined;
   try {
-    const text = yield* generationText(store, root, folder, state, generation);
+    const written = text ?? (yield* generationText(store, root, folder, state, generation));
     if (state?.loaded.source !== "chain") {
       yield* makeHeads(folder);
       // Also when somebody else made it: they may not have come to this.
@@ -33,7 +35,7 @@ export function* appendGeneration(
     }
     heads = yield* openFolder(store, root, path, `${folder.at}/${HEADS_DIR}`);
     if (heads === undefined) throw refused(path, "vanished");
-    const temp = yield* writeTemp(heads, text, store.hardLinks === false);
+    const temp = yield* writeTemp(heads, written, store.hardLinks === false);
     try {
       const status = yield* createOnly(store, heads, temp, generationFile(generation.record.head.generation));
       if (status === "exists") return status;

@@ -136,22 +136,24 @@ function* applyFull(writing: Writing, appears: boolean): Task<Outcome> {
   const { store, root, change, commit, folder } = writing;
   const { name, guard, head } = change;
   const documents = change.add ?? [];
-  let state = yield* settledState(store, root, name, folder);
+  const state = yield* settledState(store, root, name, folder);
   const revision = state?.state.revision ?? null;
   if (guard !== undefined && guard !== revision) return { status: "conflict", added: false };
   const inTheWay = (yield* firstTaken(writing, documents, true)) ?? (yield* firstKept(writing, change.restore ?? []));
   if (inTheWay !== undefined) return { status: "exists", existing: inTheWay.document };
   if (head !== undefined && head.expect !== revision) return { status: "conflict", added: false };
-  let generation = state?.loaded.generation ?? 0;
+  const generation = state?.loaded.generation ?? 0;
   const before: Head = state?.state.head ?? EMPTY_HEAD;
   // Without documents a head of the same change is guarded by its own compare-and-set.
   const reserves = guard !== undefined && (documents.length > 0 || head === undefined);
-  if (head !== undefined) {
-    const number = generation + (reserves ? 2 : 1);
-    const record = { name, head: { ...head.next, generation: number }, history: head.entries };
-    const under = reserves && state !== undefined ? chained(state) : state;
-    yield* generationText(store, root, folder, under, { record, commit: commit.id, adds: [] });
-  }
+  const base = generation + (reserves ? 1 : 0);
+  const under = reserves && state !== undefined ? chained(state) : state;
+  const next = head && {
+    record: { name, head: { ...head.next, generation: base + 1 }, history: head.entries },
+    ...{ commit: commit.id, adds: [] },
+  };
+  // Before anything can be seen: a head that could not be read back is refused.
+  const text = next && (yield* generationText(store, root, folder, under, next));
   const boxed =
     guard === undefined || documents.length === 0 ? store.hardLinks === false : !(yield* probeLinks(store, folder));
   const temps = yield* writeTemps(writing, documents, boxed);
@@ -173,7 +175,6 @@ function* applyFull(writing: Writing, appears: boolean): Task<Outcome> {
       yield* discardAll(writing, temps);
       return { status: "conflict", added: false };
     }
-    generation++;
     writing.visible = true;
   }
   const existing = yield* linkAll(writing, documents, temps);
@@ -181,11 +182,9 @@ function* applyFull(writing: Writing, appears: boolean): Task<Outcome> {
   const refusedRestore = yield* restoreDocuments(writing, change.restore ?? []);
   if (refusedRestore !== undefined) return { status: "exists", existing: refusedRestore.document };
   const added = documents.length > 0 || (change.restore ?? []).length > 0;
-  if (head !== undefined) {
-    if (reserves && state !== undefined) state = chained(state);
-    const record = { name, head: { ...head.next, generation: generation + 1 }, history: head.entries };
+  if (next !== undefined) {
     try {
-      const status = yield* appendGeneration(store, root, folder, state, { record, commit: commit.id, adds: [] });
+      const status = yield* appendGeneration(store, root, folder, under, next, text);
       if (status === "exists") return { status: "conflict", added };
     } catch (error) {
       if (error instanceof NotCreated && writing.visible) throw error.error;
@@ -194,7 +193,7 @@ function* applyFull(writing: Writing, appears: boolean): Task<Outcome> {
     }
     writing.visible = true;
   }
-  const newest = head === undefined ? generation : generation + 1;
+  const newest = next?.record.head.generation ?? base;
   yield* putTombstones(writing, change.remove ?? [], head?.next ?? before, newest);
   return yield* finish(writing, before, head?.next, appears);
 }

@@ -1,6 +1,7 @@
 import { hash, randomUUID } from "node:crypto";
 import { openStored } from "../../document.ts";
 import type { Change, Commit, Outcome } from "../../driver.ts";
+import { cut } from "../../errors.ts";
 
 export const TRAILER = "Prompt-Registry-Commit-Id";
 const ATTEMPT = "Prompt-Registry-Attempt";
@@ -147,10 +148,6 @@ function clean(message: string): string {
 
 function oneLine(text: string): string {
   return text.replace(/[\p{Cc}\p{Cf}\u2028\u2029]+/gu, " ").trim();
-}
-
-function cut(text: string, max: number): string {
-  return text.length <= max ? text : `${text.slice(0, max - 1).replace(/[\ud800-\udbff]$/, "")}…`;
 }
 
 /** Git wants an address; one that is not known must not be somebody's. */

@@ -133,18 +133,22 @@ async function fallingBack(
   // An empty list is a valid one: it says that nothing is to be asked.
   if (places === undefined || places.length === 0) return undefined;
   const { fallback } = await import("../fallback.ts");
-  const { stack } = await import("../layer.ts");
   const storages: StorageDriver[] = [];
   for (const place of places) {
-    const driver = await around.open(place);
-    const layers = around.isRemote(place)
-      ? [(await import("../circuit.ts")).circuit(), (await import("../timeout.ts")).timeout(5000)]
-      : [];
     // What is not shown of the main storage is not shown in an outage either.
     const within = start === undefined ? undefined : (await import("../prefix.ts")).prefix(start);
-    storages.push(stack(driver, [...layers, within]));
+    storages.push(await beside(place, 5000, around, within));
   }
   return fallback(storages);
+}
+
+/** A storage that stands in for the main one, or copies it: one that is down or hangs must not be waited for each time. */
+async function beside(place: StorageConfig, ms: number, around: Surroundings, inmost?: Layer): Promise<StorageDriver> {
+  const { stack } = await import("../layer.ts");
+  const guards = around.isRemote(place)
+    ? [(await import("../circuit.ts")).circuit(), (await import("../timeout.ts")).timeout(ms)]
+    : [];
+  return stack(await around.open(place), [...guards, inmost]);
 }
 
 /** Milliseconds. A hang must end, but nobody waits for a copy, and one commit of it may carry many documents. */
@@ -158,10 +162,7 @@ async function mirrored({ mirror: wanted }: LayerConfig, around: Surroundings): 
     readonly cursor?: string;
     readonly poll?: number;
   };
-  const guards = around.isRemote(to)
-    ? [(await import("../circuit.ts")).circuit(), (await import("../timeout.ts")).timeout(COPYING)]
-    : [];
-  return mirror((await import("../layer.ts")).stack(await around.open(to), guards), {
+  return mirror(await beside(to, COPYING, around), {
     ...(cursor === undefined ? {} : { cursor: cursorFile(resolve(around.cwd, cursor)) }),
     ...(poll === undefined ? {} : { poll }),
   });

@@ -1,6 +1,6 @@
 import type { Cursor, StorageDriver } from "../../driver.ts";
-import { type ErrorCode, isRegistryError } from "../../errors.ts";
 import type { PromptName } from "../../names.ts";
+import { isOwnFault } from "../../transfer/own-fault.ts";
 import type { TransferReport } from "../../transfer/report.ts";
 import { around } from "../around.ts";
 import { asRegistryError } from "../outage.ts";
@@ -23,11 +23,6 @@ export interface CopierOptions {
 }
 
 const MAX_DELAY = 60_000;
-/** What is the matter with one prompt, and no reason to keep the others waiting. */
-const OWN_FAULT: ReadonlySet<ErrorCode> = new Set([
-  ...(["CORRUPT", "INVALID", "CONFLICT", "ALREADY_EXISTS", "UNSUPPORTED", "FORBIDDEN", "NOT_FOUND"] as const),
-]);
-
 /** Copies what differs, in the background, until it is closed. */
 export class Copier {
   copied = 0;
@@ -137,7 +132,7 @@ export class Copier {
     try {
       why = problemOf(await this.#copy(this.#main, this.#target, name, { signal: this.#signal }));
     } catch (error) {
-      if (!isRegistryError(error) || error.outcome !== "final" || !OWN_FAULT.has(error.code)) {
+      if (!isOwnFault(error)) {
         this.#pending.add(name);
         throw error;
       }

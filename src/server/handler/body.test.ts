@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { httpWorld } from "../../../test/support/http-world.ts";
+import { cut } from "../../errors.ts";
 import { openAccess } from "../handler.ts";
-import { cut } from "../protocol/bounded.ts";
 import { parseJson } from "../protocol/json.ts";
 
 const MIB = 2 ** 20;

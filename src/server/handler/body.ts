@@ -1,7 +1,7 @@
 import type * as z from "zod";
 import { MAX_STORED_BYTES } from "../../document.ts";
-import { RegistryError } from "../../errors.ts";
-import { cut, MAX_ISSUE, MAX_ISSUES } from "../protocol/bounded.ts";
+import { cut, RegistryError } from "../../errors.ts";
+import { MAX_ISSUE, MAX_ISSUES } from "../protocol/bounded.ts";
 import { parseJson } from "../protocol/json.ts";
 import { StatusError } from "../protocol/problem.ts";
 import type { RouteSpec } from "../protocol/routes.ts";

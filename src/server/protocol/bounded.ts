@@ -3,6 +3,7 @@
  * collects all of it can be kept busy for seconds with a body that is read in milliseconds.
  */
 import * as z from "zod";
+import { cut } from "../../errors.ts";
 
 /** That are told of one body, and characters of each. */
 export const MAX_ISSUES = 20;
@@ -59,9 +60,4 @@ function told(context: z.RefinementCtx, at: string | number, { issues }: z.ZodEr
   for (const { message, path } of issues.slice(0, MAX_ISSUES))
     context.addIssue({ code: "custom", message: cut(message, MAX_ISSUE), path: [at, ...path] });
   return z.NEVER;
-}
-
-/** Never in the middle of a character. */
-export function cut(text: string, max: number): string {
-  return text.length <= max ? text : `${text.slice(0, max - 1).replace(/[\ud800-\udbff]$/, "")}…`;
 }

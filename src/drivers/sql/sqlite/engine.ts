@@ -87,22 +87,22 @@ export class SqliteEngine {
         this.#rollback();
         throw error;
       }
-      if (!decision.keep) {
-        this.#rollback();
-        this.file?.requireSame();
-        return decision.value;
-      }
-      try {
-        this.#commit.run([]);
-      } catch (error) {
-        this.#rollback();
-        // The last page may have reached the file although its sync was not confirmed.
-        throw sqliteFailure(error, `${operation} failed`, this.location, isBusy(error) ? undefined : "unknown");
-      }
+      if (decision.keep) this.#commitOf(operation);
+      else this.#rollback();
       // Afterwards: what is in a file that was taken away before is not stored.
       this.file?.requireSame();
       return decision.value;
     });
+  }
+
+  #commitOf(operation: string): void {
+    try {
+      this.#commit.run([]);
+    } catch (error) {
+      this.#rollback();
+      // The last page may have reached the file although its sync was not confirmed.
+      throw sqliteFailure(error, `${operation} failed`, this.location, isBusy(error) ? undefined : "unknown");
+    }
   }
 
   close(): void {

@@ -29,17 +29,16 @@ export class DatabaseFile {
   }
 
   /** @throws RegistryError UNAVAILABLE where another file is in its place: what is stored here would be lost with the next start */
-  requireSame(): void {
+  requireSame(): Stats {
     const now = this.#look();
-    if (now !== undefined && now.ino === this.#opened?.ino && now.dev === this.#opened.dev) return;
+    if (now !== undefined && now.ino === this.#opened?.ino && now.dev === this.#opened.dev) return now;
     throw this.#gone(now === undefined ? "is not there any more" : "was replaced by another file");
   }
 
   /** @throws RegistryError UNAVAILABLE where somebody writes to what was opened as a file that never changes */
   requireUnchanged(): void {
-    this.requireSame();
-    const now = this.#look();
-    const isUnchanged = now?.mtimeMs === this.#opened?.mtimeMs && now?.size === this.#opened?.size;
+    const now = this.requireSame();
+    const isUnchanged = now.mtimeMs === this.#opened?.mtimeMs && now.size === this.#opened.size;
     if (!isUnchanged || this.#hasLog()) throw this.#gone("is written to by somebody else");
   }
 
