@@ -16,10 +16,17 @@ if (problem !== undefined) skipSuite(TITLE, problem);
 else {
   describe(TITLE, () => {
     let server: PostgresServer;
+    // Node tells each only once, whichever test it was in.
+    const warnings: Error[] = [];
+    const note = (warning: Error) => void warnings.push(warning);
     beforeAll(async () => {
+      process.on("warning", note);
       server = await startPostgres({ fsync: "off" });
     });
-    afterAll(() => server.stop());
+    afterAll(async () => {
+      process.off("warning", note);
+      await server.stop();
+    });
 
     async function open(options: PostgresOptions): Promise<StorageDriver> {
       const driver = await postgres(options);
@@ -48,6 +55,26 @@ else {
       await holder.end();
       // The server has ended what nobody waited for: nothing is done late.
       expect((await registry.getPrompt("a", {})).labels).toEqual(["production"]);
+    });
+
+    test("every connection waits for the disk before it acknowledges, whatever the database has as its default", async () => {
+      const database = await server.createDatabase();
+      await server.query(`ALTER DATABASE ${database} SET synchronous_commit = off`);
+      const driver = await postgres({ url: server.urlOf({ database }), pool: { max: 4 } });
+      onTestFinished(() => driver.close());
+      const { pool } = driver.native;
+      const clients = await Promise.all(Array.from({ length: 4 }, () => pool.connect()));
+      const settings = clients.map(async (client) => {
+        const { rows } = await client.query(
+          "SELECT current_setting('synchronous_commit') AS sync, current_setting('client_connection_check_interval') AS clients",
+        );
+        client.release();
+        return rows[0];
+      });
+      expect(await Promise.all(settings)).toEqual(Array(4).fill({ sync: "on", clients: "500ms" }));
+      expect((await driver.check()).checks.filter(({ ok }) => !ok)).toEqual([]);
+      // pg deprecates a second query on a connection that is at one already.
+      expect(warnings).toEqual([]);
     });
 
     test.each(["repeatable read", "serializable"])(

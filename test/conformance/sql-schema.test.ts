@@ -95,7 +95,9 @@ describe("SQLite: the schema", () => {
   test("a file of something else is refused, and stays as it is", async () => {
     const path = fresh();
     exec(path, "CREATE TABLE customers (id INTEGER)");
+    const before = readFileSync(path);
     await expect(open({ path })).rejects.toMatchObject({ code: "CONFIG" });
+    expect(readFileSync(path).equals(before)).toBe(true);
     const text = fresh();
     writeFileSync(text, "this is no database, and long enough that nobody takes it for an empty one\n".repeat(20));
     await expect(open({ path: text })).rejects.toMatchObject({ code: "CORRUPT" });

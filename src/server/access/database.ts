@@ -7,7 +7,7 @@ import { postgresFailure, sqlState } from "../../drivers/sql/postgres/failure.ts
 import { resolveOptions } from "../../drivers/sql/postgres/options.ts";
 import { SqliteEngine } from "../../drivers/sql/sqlite/engine.ts";
 import { sqliteFailure } from "../../drivers/sql/sqlite/failure.ts";
-import { migrateSqlite } from "../../drivers/sql/sqlite/migrate.ts";
+import { prepareSqlite } from "../../drivers/sql/sqlite/migrate.ts";
 import { openConnection, prepareFolder } from "../../drivers/sql/sqlite/open.ts";
 import type { Decision, Statement, Task } from "../../drivers/sql/task.ts";
 import { RegistryError } from "../../errors.ts";
@@ -40,11 +40,10 @@ async function openSqlite({ path, busyTimeout = 5000, module }: SqlitePlace): Pr
     try {
       await engine.patiently(undefined, "open", () => {
         connection.exec("PRAGMA busy_timeout = 0");
-        if (path !== ":memory:") connection.exec("PRAGMA journal_mode = WAL");
         connection.exec("PRAGMA synchronous = FULL");
         connection.exec("PRAGMA trusted_schema = OFF");
         // The registry takes no database of something else, so it makes its own tables first.
-        migrateSqlite(connection, location, false);
+        prepareSqlite(connection, location, false);
         upgradeSqlite(engine);
       });
     } catch (error) {

@@ -1,4 +1,4 @@
-import type { Client, Pool, PoolClient } from "pg";
+import type { Client, Pool } from "pg";
 import type { Commit, Operation, Outcome, ReadAnswer, ReadAsk, StorageDriver } from "../../../driver.ts";
 import { RegistryError, throwIfAborted } from "../../../errors.ts";
 import { versionSortKey } from "../../../semver.ts";
@@ -24,6 +24,7 @@ import { type PostgresOptions, resolveOptions } from "./options.ts";
 import { publishArgs, publishOutcome, publishStatement } from "./publish.ts";
 import { readMany, readManyStatement } from "./reading.ts";
 import { followFeed, searchStatements } from "./search.ts";
+import { ConnectionSettings } from "./settings.ts";
 
 export interface PostgresNative {
   readonly pool: Pool;
@@ -58,13 +59,15 @@ async function loadPg(): Promise<typeof import("pg")> {
 export async function postgres(options: PostgresOptions): Promise<StorageDriver<PostgresNative>> {
   const { config, location, schema, rawSchema } = resolveOptions(options);
   const [pg, kysely] = await Promise.all([loadPg(), loadKysely()]);
-  const pool = new pg.Pool(config);
+  const settings = new ConnectionSettings();
+  const pool = new pg.Pool({ ...config, onConnect: settings.tell });
+  settings.listenTo(pool);
   // An unused connection that breaks is no news: the pool forgets it.
   pool.on("error", () => {});
   // One that breaks in use says so to whoever waits for its answer; without a listener Node would end the process.
   pool.on("connect", (client) => void client.on("error", () => {}));
   const engine = new PostgresEngine(pool, location, options.prepare ?? true);
-  const server = await open(engine, schema, options);
+  const server = await open(engine, settings, schema, options);
   const statements = createStatements(createBuilder(kysely, "postgres", { schema: rawSchema }));
   const feed = createFeed(server.feed, schema);
   const publishOne = publishStatement(schema, server.feed, true);
@@ -251,33 +254,32 @@ export async function postgres(options: PostgresOptions): Promise<StorageDriver<
   } satisfies StorageDriver<PostgresNative>;
 }
 
-async function open(engine: PostgresEngine, schema: string, options: PostgresOptions): Promise<Server> {
+async function open(
+  engine: PostgresEngine,
+  settings: ConnectionSettings,
+  schema: string,
+  options: PostgresOptions,
+): Promise<Server> {
   const { pool, location } = engine;
   try {
-    const client = await pool.connect();
     let server: Server;
+    const client = await pool.connect();
     try {
       server = await probe(client);
-      if (server.clientCheck === "0") await checkClients(client);
+      // A call that was given up closes its connection. A server that waits for a lock does not notice, goes on waiting, and has
+      // one connection more for each (https://www.postgresql.org/docs/current/runtime-config-connection.html).
+      // Where the system can't do it, the statement timeout ends what nobody waits for.
+      if (server.clientCheck === "0") settings.add("SET client_connection_check_interval = 500", false);
+      // Asynchronous commits are lost in a crash after they were acknowledged.
+      if (server.synchronousCommit === "off") settings.add("SET synchronous_commit = on", true);
+      await settings.tell(client);
     } finally {
       client.release();
     }
     if (options.feed !== undefined) server = { ...server, feed: options.feed };
-    // A call that was given up closes its connection. A server that waits for a lock does not notice, goes on waiting, and has
-    // one connection more for each (https://www.postgresql.org/docs/current/runtime-config-connection.html).
-    if (server.clientCheck === "0") pool.on("connect", checkClients);
-    // Asynchronous commits are lost in a crash after they were acknowledged.
-    if (server.synchronousCommit === "off")
-      pool.on("connect", (fresh) => {
-        fresh.query("SET synchronous_commit = on").catch(() => {
-          // It runs before whatever it was made for: a connection without the setting must not be used for that.
-          fresh.end().catch(() => {});
-        });
-      });
     await migratePostgres(pool, schema, server.readOnly);
     const again = await pool.connect();
     try {
-      if (server.synchronousCommit === "off") await again.query("SET synchronous_commit = on");
       await adoptFeed(again, schema, server);
     } catch (error) {
       if (sqlState(error) !== INSUFFICIENT_PRIVILEGE) throw error;
@@ -291,9 +293,4 @@ async function open(engine: PostgresEngine, schema: string, options: PostgresOpt
     await pool.end();
     throw postgresFailure(error, `${location} can't be opened`, location);
   }
-}
-
-/** Where the system can't do it, the statement timeout ends what nobody waits for. */
-async function checkClients(client: Pick<PoolClient, "query">): Promise<void> {
-  await client.query("SET client_connection_check_interval = 500").catch(() => {});
 }

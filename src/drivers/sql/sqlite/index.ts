@@ -20,7 +20,7 @@ import { SqliteEngine } from "./engine.ts";
 import { sqliteFailure } from "./failure.ts";
 import { announce, changes, feedPosition } from "./feed.ts";
 import { DatabaseFile, isReadOnly } from "./file.ts";
-import { migrateSqlite } from "./migrate.ts";
+import { prepareSqlite } from "./migrate.ts";
 import { openConnection, prepareFolder } from "./open.ts";
 import { publishOne } from "./publish.ts";
 import { followFeed, searchPosition } from "./search.ts";
@@ -252,13 +252,12 @@ async function open(
         connection.exec("PRAGMA busy_timeout = 0");
         // Of a new file only. A prompt of 2 KB leaves half of a page of 4 KB empty, and a commit writes whole pages, twice.
         if (!readOnly) connection.exec("PRAGMA page_size = 8192");
-        if (!memory && !readOnly) connection.exec("PRAGMA journal_mode = WAL");
         // NORMAL may lose the last commits in a power cut (https://sqlite.org/pragma.html#pragma_synchronous).
         connection.exec("PRAGMA synchronous = FULL");
         connection.exec("PRAGMA foreign_keys = ON");
         connection.exec("PRAGMA cache_size = -32768");
         connection.exec("PRAGMA trusted_schema = OFF");
-        migrateSqlite(connection, location, readOnly);
+        prepareSqlite(connection, location, readOnly);
       });
       return engine;
     } catch (error) {

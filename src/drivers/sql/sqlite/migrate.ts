@@ -14,23 +14,45 @@ function version(connection: Connection): number | undefined {
   return Number(row.version ?? 0);
 }
 
-/** Brings the file up to {@link SCHEMA_VERSION}. Two processes that open a new file at once make it once. */
-export function migrateSqlite(connection: Connection, location: string, readOnly: boolean): void {
-  const found = version(connection);
-  if (found === SCHEMA_VERSION) return;
-  refuseOther(connection, location, found);
-  if (readOnly) {
-    throw new RegistryError(
-      "CONFIG",
-      `${location} has schema version ${found ?? 0} and can only be read; open it once for writing to bring it to ${SCHEMA_VERSION}`,
-      { location },
-    );
+/**
+ * Brings the file up to {@link SCHEMA_VERSION}, and to a journal that lets readers be.
+ *
+ * @throws RegistryError CONFIG of a file of something else or of a later version, which stays as it is
+ */
+export function prepareSqlite(connection: Connection, location: string, readOnly: boolean): void {
+  // Before the first that is written.
+  const found = lookAt(connection, location, readOnly);
+  if (!readOnly) connection.exec("PRAGMA journal_mode = WAL");
+  if (found !== SCHEMA_VERSION) migrate(connection, location);
+}
+
+/** The schema version of the file, at one moment: another process may be making its tables just now. */
+function lookAt(connection: Connection, location: string, readOnly: boolean): number | undefined {
+  connection.exec("BEGIN");
+  try {
+    const found = version(connection);
+    refuseOther(connection, location, found);
+    if (readOnly && found !== SCHEMA_VERSION) {
+      throw new RegistryError(
+        "CONFIG",
+        `${location} has schema version ${found ?? 0} and can only be read; open it once for writing to bring it to ${SCHEMA_VERSION}`,
+        { location },
+      );
+    }
+    return found;
+  } finally {
+    rollback(connection);
   }
+}
+
+/** Two processes that open a new file at once make it once. */
+function migrate(connection: Connection, location: string): void {
   connection.exec("BEGIN IMMEDIATE");
   try {
     // Looked at again under the lock.
-    const current = version(connection) ?? 0;
-    refuseOther(connection, location, current);
+    const found = version(connection);
+    refuseOther(connection, location, found);
+    const current = found ?? 0;
     connection.exec(
       "CREATE TABLE IF NOT EXISTS prompt_registry_schema (version INTEGER PRIMARY KEY, applied_at TEXT NOT NULL, detail TEXT NOT NULL) STRICT",
     );
@@ -44,12 +66,16 @@ export function migrateSqlite(connection: Connection, location: string, readOnly
     connection.exec(`PRAGMA application_id = ${APPLICATION_ID}`);
     connection.exec("COMMIT");
   } catch (error) {
-    try {
-      connection.exec("ROLLBACK");
-    } catch {
-      // It may never have begun.
-    }
+    rollback(connection);
     throw error;
+  }
+}
+
+function rollback(connection: Connection): void {
+  try {
+    connection.exec("ROLLBACK");
+  } catch {
+    // SQLite has done so itself where it could not go on.
   }
 }
 
