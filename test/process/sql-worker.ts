@@ -73,7 +73,9 @@ async function obey(registry: PromptRegistry, { what, who, rounds, acks = [] }: 
       await attempt(version, () => registry.storePrompt({ name: RACE, version, text: textOf(version, who) }));
     } else if (what === "distinct") {
       const version = `2.${who}.${i}`;
-      await attempt(version, () => registry.storePrompt({ name: RACE, version, text: textOf(version, who) }));
+      const store = attempt(version, () => registry.storePrompt({ name: RACE, version, text: textOf(version, who) }));
+      // What is a transaction of its own is asked for while the store waits for the others.
+      await Promise.all([store, registry.driver.changes({ limit: 10 })]);
     } else if (what === "label") {
       const { version: now } = await registry.getPrompt(`${RACE}@turn`);
       const next = `3.0.${Number(now.split(".")[2]) + 1}`;

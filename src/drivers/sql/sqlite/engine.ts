@@ -19,18 +19,12 @@ export class SqliteEngine {
   readonly file: DatabaseFile | undefined;
   readonly #busyTimeout: number;
   readonly #prepared = new Map<Statement, Prepared>();
-  readonly #begin: Prepared;
-  readonly #beginWrite: Prepared;
-  readonly #commit: Prepared;
 
   constructor(connection: Connection, location: string, busyTimeout: number, file?: DatabaseFile) {
     this.connection = connection;
     this.location = location;
     this.file = file;
     this.#busyTimeout = busyTimeout;
-    this.#begin = connection.prepare("BEGIN");
-    this.#beginWrite = connection.prepare("BEGIN IMMEDIATE");
-    this.#commit = connection.prepare("COMMIT");
   }
 
   prepared(statement: Statement): Prepared {
@@ -62,11 +56,14 @@ export class SqliteEngine {
   async read<T>(make: () => Task<T>, op: Operation | undefined, operation: string, several = false): Promise<T> {
     return await this.patiently(op, operation, () => {
       if (!several) return runSync(make(), this.query);
-      this.#begin.run([]);
+      this.connection.exec("BEGIN");
       try {
-        return runSync(make(), this.query);
-      } finally {
-        this.#commit.run([]);
+        const value = runSync(make(), this.query);
+        this.connection.exec("COMMIT");
+        return value;
+      } catch (error) {
+        this.#rollback();
+        throw error;
       }
     });
   }
@@ -79,7 +76,8 @@ export class SqliteEngine {
   /** The same for what makes its own calls. */
   async transact<T>(decide: () => Decision<T>, op: Operation | undefined, operation: string): Promise<T> {
     return await this.patiently(op, operation, () => {
-      this.#beginWrite.run([]);
+      // Not prepared: libsql leaves a statement that found the file busy as one under way, and then nothing can be committed.
+      this.connection.exec("BEGIN IMMEDIATE");
       let decision: Decision<T>;
       try {
         decision = decide();
@@ -97,7 +95,7 @@ export class SqliteEngine {
 
   #commitOf(operation: string): void {
     try {
-      this.#commit.run([]);
+      this.connection.exec("COMMIT");
     } catch (error) {
       this.#rollback();
       // The last page may have reached the file although its sync was not confirmed.

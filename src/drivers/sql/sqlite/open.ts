@@ -121,8 +121,10 @@ function openLibsql(Libsql: LibsqlDatabase, path: string, readOnly: boolean): Co
 }
 
 function loadLibsql(): LibsqlDatabase {
+  // A bundler that writes CommonJS leaves no address; then it is looked for from where the program lies.
+  const here = (import.meta.url as string | undefined) ?? resolve(process.argv[1] ?? "index.js");
   try {
-    return createRequire(import.meta.url)("libsql") as LibsqlDatabase;
+    return createRequire(here)("libsql") as LibsqlDatabase;
   } catch (cause) {
     throw new RegistryError("CONFIG", "SQLite needs Node 22.13 or later, or the package libsql: npm install libsql", {
       field: "storage",
