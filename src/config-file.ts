@@ -1,27 +1,37 @@
-import { readFileSync } from "node:fs";
+import { closeSync, readFileSync } from "node:fs";
 import { resolve } from "node:path";
 import { load } from "js-yaml";
-import { RegistryError, show } from "./errors.ts";
+import { isRegistryError, RegistryError, show } from "./errors.ts";
+import { isWaitedFor, openAtOnce, readPipe } from "./pipe.ts";
 
 const FILES = ["prompt-registry.config.json", "prompt-registry.config.yaml", "prompt-registry.config.yml"];
+
+/** More than any configuration has. */
+const MAX_BYTES = 4 * 2 ** 20;
+
+interface FileOptions {
+  readonly cwd?: string | undefined;
+  readonly configFile?: string | false | undefined;
+  readonly signal?: AbortSignal | undefined;
+}
 
 /**
  * The settings in the configuration file.
  *
  * @param named a file that a variable names
- * @throws RegistryError CONFIG
+ * @throws RegistryError CONFIG; ABORTED while a pipe is waited for
  */
-export function readConfigFile(
-  options: { readonly cwd?: string | undefined; readonly configFile?: string | false | undefined },
+export async function readConfigFile(
+  options: FileOptions,
   named: string | undefined,
-): Record<string, unknown> {
-  const cwd = options.cwd ?? process.cwd();
+): Promise<Record<string, unknown>> {
+  const { signal, cwd = process.cwd() } = options;
   const wanted = options.configFile ?? named;
   if (wanted === false) return {};
-  if (wanted !== undefined) return parseFile(resolve(cwd, wanted), true) ?? {};
+  if (wanted !== undefined) return (await parseFile(resolve(cwd, wanted), true, signal)) ?? {};
   const found: { path: string; config: Record<string, unknown> }[] = [];
   for (const path of FILES) {
-    const config = parseFile(resolve(cwd, path), false);
+    const config = await parseFile(resolve(cwd, path), false, signal);
     if (config !== undefined) found.push({ path, config });
   }
   if (found.length > 1) {
@@ -32,12 +42,16 @@ export function readConfigFile(
   return found[0]?.config ?? {};
 }
 
-function parseFile(path: string, required: boolean): Record<string, unknown> | undefined {
+async function parseFile(
+  path: string,
+  required: boolean,
+  signal: AbortSignal | undefined,
+): Promise<Record<string, unknown> | undefined> {
   let text: string;
   try {
-    // Synchronous, as it is once at the start: to load node:fs/promises alone takes longer than these small files.
-    text = readFileSync(path, "utf8");
+    text = await readText(path, signal);
   } catch (error) {
+    if (isRegistryError(error)) throw error;
     if (!required && (error as NodeJS.ErrnoException).code === "ENOENT") return undefined;
     throw new RegistryError("CONFIG", `the configuration file ${show(path)} can't be read`, {
       field: "config",
@@ -62,6 +76,22 @@ function parseFile(path: string, required: boolean): Record<string, unknown> | u
     field: "config",
     path,
   });
+}
+
+async function readText(path: string, signal: AbortSignal | undefined): Promise<string> {
+  const fd = openAtOnce(path);
+  let mine = true;
+  try {
+    // Synchronous, as it is once at the start: to load node:fs/promises alone takes longer than these small files.
+    if (!(await isWaitedFor(fd))) return readFileSync(fd, "utf8");
+    mine = false;
+    const tooLong = () => new Error(`it has more than ${MAX_BYTES} bytes`);
+    return new TextDecoder("utf-8", { ignoreBOM: true }).decode(
+      await readPipe(fd, { signal, maxBytes: MAX_BYTES, tooLong }),
+    );
+  } finally {
+    if (mine) closeSync(fd);
+  }
 }
 
 /** Where a parser stopped. Its message may repeat what stands there, which may be a secret. */

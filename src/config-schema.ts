@@ -1,5 +1,6 @@
 import * as z from "zod";
-import { type Defined, place, type StorageConfig, storageSchema } from "./config-storages.ts";
+import { place, type StorageConfig, storageSchema } from "./config-storages.ts";
+import type { Defined } from "./defined.ts";
 import { RegistryError } from "./errors.ts";
 import { bytes, count, duration, selector } from "./layers/config/values.ts";
 import { POLICY_RULES, type PolicyRule, type Severity } from "./policy/types.ts";

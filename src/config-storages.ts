@@ -1,4 +1,5 @@
 import * as z from "zod";
+import type { Defined } from "./defined.ts";
 import { bytes, count, duration, location } from "./layers/config/values.ts";
 import { parseLocation } from "./location.ts";
 
@@ -182,12 +183,5 @@ export const storageSchema = z.discriminatedUnion("backend", [
 
 /** A location or the same in parts; a location is taken apart here, so that its options are checked like all others. */
 export const place = z.union([location((text): unknown => parseLocation(text)).pipe(storageSchema), storageSchema]);
-
-/** Without `undefined` among the values: what a schema leaves out is not there. */
-export type Defined<T> = T extends readonly unknown[]
-  ? { [K in keyof T]: Defined<T[K]> }
-  : T extends object
-    ? { readonly [K in keyof T]: Defined<Exclude<T[K], undefined>> }
-    : T;
 
 export type StorageConfig = Defined<z.output<typeof storageSchema>>;

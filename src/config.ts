@@ -2,6 +2,7 @@ import { resolve } from "node:path";
 import { readConfigFile } from "./config-file.ts";
 import type { CheckedConfig, ConfigProblems, RegistryConfig } from "./config-schema.ts";
 import type { StorageConfig } from "./config-storages.ts";
+import { defined } from "./defined.ts";
 import type { StorageDriver } from "./driver.ts";
 import type { GithubOptions } from "./drivers/github/index.ts";
 import { isRegistryError, RegistryError } from "./errors.ts";
@@ -36,6 +37,8 @@ export interface LoadOptions {
   readonly env?: Readonly<Record<string, string | undefined>> | undefined;
   /** A configuration file, or `false` to read none. Default: the one in `cwd`, if there is one. */
   readonly configFile?: string | false | undefined;
+  /** Ends the wait for a configuration file that is a pipe nobody writes to. */
+  readonly signal?: AbortSignal | undefined;
 }
 
 export const DEFAULT_STORAGE = "file:.";
@@ -125,21 +128,21 @@ export async function loadConfig(input: ConfigInput = {}, options: LoadOptions =
   const { config: named, ...variables } = settings;
   const problems = [...found];
   // What is wrong in one place keeps nothing from being looked at in the others.
-  const noting = <T>(look: () => T): T | undefined => {
+  const noting = async <T>(look: () => T | Promise<T>): Promise<T | undefined> => {
     try {
-      return look();
+      return await look();
     } catch (error) {
       if (!isRegistryError(error, "CONFIG")) throw error;
       problems.unshift(error);
       return undefined;
     }
   };
-  const file = noting(() => readConfigFile(options, named as string | undefined));
+  const file = await noting(() => readConfigFile(options, named as string | undefined));
   const merged = { storage: DEFAULT_STORAGE, ...file, ...variables, ...defined(passed) };
   // Checking needs a schema library that a plain folder should not have to wait for.
   if (problems.length === 0 && isPlain(merged)) return { storage: parseLocation(merged.storage) };
   const { checkConfig } = await import("./config-schema.ts");
-  const config = noting(() => checkConfig(merged));
+  const config = await noting(() => checkConfig(merged));
   if (config === undefined || problems.length > 0) throw together(problems);
   return config;
 }
@@ -158,11 +161,6 @@ function together(problems: readonly RegistryError[]): RegistryError {
 function isPlain(config: Readonly<Record<string, unknown>>): config is { readonly storage: string } {
   const { storage } = config;
   return typeof storage === "string" && !storage.includes("?") && Object.keys(config).length === 1;
-}
-
-/** Without keys that are there but undefined: these say nothing, and override nothing. */
-function defined<T extends object>(value: T): T {
-  return Object.fromEntries(Object.entries(value).filter(([, v]) => v !== undefined)) as T;
 }
 
 export interface OpenOptions extends LoadOptions, RegistryOptions {

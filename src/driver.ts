@@ -184,7 +184,7 @@ export interface ListQuery extends PageQuery {
    */
   readonly text?: string;
   readonly include?: "heads";
-  /** Also prompts of which every version was removed. One that has a head only may come too, and is marked then. */
+  /** Also prompts of which every version was removed, and those that have a head only: all that a `head` ask finds. */
   readonly includeRemoved?: boolean;
 }
 
@@ -420,7 +420,7 @@ export interface StorageDriver<Native = unknown> {
   /** Empty page for a prompt that is not there. Removed versions only when asked. */
   listVersions(name: PromptName, query: VersionQuery, op?: Operation): Promise<Page<VersionEntry>>;
   /**
-   * Newest first by `at`. Before it is turned around, equal times stand so: publishes in ascending precedence, then head
+   * Newest first by `at`, which is the time of each writer's own clock. Before it is turned around, equal times stand so: publishes in ascending precedence, then head
    * entries in the order in which they were written.
    */
   history(name: PromptName, query: PageQuery, op?: Operation): Promise<Page<HistoryEntry>>;

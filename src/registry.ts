@@ -87,7 +87,7 @@ export class PromptRegistry {
 
   async #get(selector: PromptSelector, options: GetOptions | undefined): Promise<Prompt> {
     throwIfAborted(options?.signal, "getPrompt");
-    if (options?.status !== true) {
+    if (options?.status !== true && options?.fresh !== true) {
       const ready = this.#reader.peek(selector);
       if (ready !== undefined) return ready;
     }

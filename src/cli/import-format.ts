@@ -1,3 +1,4 @@
+import { constants } from "node:fs";
 import { lstat, open, readdir } from "node:fs/promises";
 import { basename, join } from "node:path";
 import { isRegistryError, RegistryError, show, throwIfAborted } from "../errors.ts";
@@ -126,7 +127,8 @@ async function filesOf(path: string, format: PromptFormat): Promise<Found[]> {
 async function readWhole(path: string): Promise<string> {
   const bad = (why: string) =>
     new RegistryError("INVALID", `can't read ${show(path)}: ${why}`, { field: "file", path });
-  const handle = await open(path).catch((error: unknown) => {
+  // To open a pipe without writer would wait for one.
+  const handle = await open(path, constants.O_RDONLY | constants.O_NONBLOCK).catch((error: unknown) => {
     throw bad(reason(error));
   });
   try {

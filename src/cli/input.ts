@@ -1,9 +1,9 @@
-import { open } from "node:fs/promises";
+import { closeSync, createReadStream, fstatSync, readFile } from "node:fs";
 import { resolve } from "node:path";
 import { abortError, RegistryError, show } from "../errors.ts";
+import { collect as collectAll, type Input, isWaitedFor, openAtOnce, readPipe } from "../pipe.ts";
 import { usageError } from "./args.ts";
 import type { Context } from "./command.ts";
-import type { Input } from "./io.ts";
 
 /** More than any document can have; keeps a wrong file name from filling the memory. */
 const MAX_INPUT_BYTES = 4 * 1024 * 1024;
@@ -26,24 +26,39 @@ export async function readTextFile(context: Context, file: string): Promise<stri
     new RegistryError("INVALID", `can't read ${show(file)}: ${why}`, { field: "file", path: file, cause });
   let bytes: Uint8Array;
   try {
-    const handle = await open(path);
-    try {
-      const stat = await handle.stat();
-      if (stat.size > MAX_INPUT_BYTES) throw bad(`it has ${stat.size} bytes; a prompt has at most 1 MiB`);
-      // A device or a pipe has no size, and perhaps no end.
-      bytes =
-        stat.isFile() && stat.size > 0
-          ? await handle.readFile({ signal: context.signal })
-          : await collect(handle.createReadStream(), context.signal, show(file));
-    } finally {
-      await handle.close();
-    }
+    bytes = await readBytes(path, bounds(context.signal, show(file)), bad);
   } catch (error) {
     if (error instanceof RegistryError) throw error;
     if (context.signal.aborted) throw abortError(context.signal);
     throw bad(reason(error), error);
   }
   return decode(bytes, show(file));
+}
+
+async function readBytes(
+  path: string,
+  how: ReturnType<typeof bounds>,
+  bad: (why: string) => RegistryError,
+): Promise<Uint8Array> {
+  const fd = openAtOnce(path);
+  let mine = true;
+  try {
+    const stat = fstatSync(fd);
+    if (stat.size > MAX_INPUT_BYTES) throw bad(`it has ${stat.size} bytes; a prompt has at most 1 MiB`);
+    if (stat.isFile() && stat.size > 0) return await readRegular(fd, how.signal);
+    const isPipe = await isWaitedFor(fd);
+    mine = false;
+    // A device or a pipe has no size, and perhaps no end.
+    return await (isPipe ? readPipe(fd, how) : collectAll(createReadStream(path, { fd }), how));
+  } finally {
+    if (mine) closeSync(fd);
+  }
+}
+
+function readRegular(fd: number, signal: AbortSignal): Promise<Uint8Array> {
+  return new Promise((resolve, reject) => {
+    readFile(fd, { signal }, (error, bytes) => (error === null ? resolve(bytes) : reject(error)));
+  });
 }
 
 /** What the system said, in words. */
@@ -71,30 +86,14 @@ export function reason(error: unknown): string {
 }
 
 /** All of a stream; stops at once when the signal fires. */
-export async function collect(stream: Input, signal: AbortSignal, what: string): Promise<Uint8Array> {
-  if (signal.aborted) throw abortError(signal);
-  // A stream that waits for a person does not end by itself.
-  const stop = () => stream.destroy?.();
-  signal.addEventListener("abort", stop, { once: true });
-  try {
-    const chunks: Uint8Array[] = [];
-    let size = 0;
-    for await (const chunk of stream) {
-      const bytes = typeof chunk === "string" ? Buffer.from(chunk) : chunk;
-      size += bytes.length;
-      if (size > MAX_INPUT_BYTES) {
-        throw new RegistryError("INVALID", `${what} is too long; a prompt has at most 1 MiB`, { field: "text" });
-      }
-      chunks.push(bytes);
-    }
-    if (signal.aborted) throw abortError(signal);
-    return Buffer.concat(chunks);
-  } catch (error) {
-    if (signal.aborted) throw abortError(signal);
-    throw error;
-  } finally {
-    signal.removeEventListener("abort", stop);
-  }
+export function collect(stream: Input, signal: AbortSignal, what: string): Promise<Uint8Array> {
+  return collectAll(stream, bounds(signal, what));
+}
+
+function bounds(signal: AbortSignal, what: string) {
+  const tooLong = () =>
+    new RegistryError("INVALID", `${what} is too long; a prompt has at most 1 MiB`, { field: "text" });
+  return { signal, maxBytes: MAX_INPUT_BYTES, tooLong };
 }
 
 /** One line typed by a person; `""` at the end of the input. */

@@ -1,3 +1,4 @@
+import type { Input } from "../pipe.ts";
 import type { PromptRegistry } from "../registry.ts";
 
 /** Where text goes. What a `node:tty` or `node:stream` writable offers is enough; so is an object in a test. */
@@ -5,11 +6,6 @@ export interface Output {
   write(chunk: string): unknown;
   readonly isTTY?: boolean | undefined;
   readonly columns?: number | undefined;
-}
-
-export interface Input extends AsyncIterable<Uint8Array | string> {
-  readonly isTTY?: boolean | undefined;
-  destroy?(error?: Error): unknown;
 }
 
 /** Everything of the world outside that a command touches, so that a test can be the world. */

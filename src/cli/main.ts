@@ -118,7 +118,7 @@ async function openFor(io: Io, storage: string | undefined): Promise<PromptRegis
   const user = io.env.LOGNAME ?? io.env.USER ?? io.env.USERNAME;
   const defaultAuthor = user === undefined || user === "" ? {} : { defaultAuthor: user };
   return openRegistry(storage === undefined ? {} : { storage }, {
-    ...{ cwd: io.cwd, env: io.env, defaultPolicy: true },
+    ...{ cwd: io.cwd, env: io.env, signal: io.signal, defaultPolicy: true },
     ...defaultAuthor,
   });
 }

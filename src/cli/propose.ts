@@ -29,6 +29,7 @@ export async function repositoryOf({ io, storage }: Context): Promise<Repository
   const config: CheckedConfig = await loadConfig(storage === undefined ? {} : { storage }, {
     cwd: io.cwd,
     env: io.env,
+    signal: io.signal,
   });
   const place = config.storage;
   if (place?.backend !== "github" || config.route !== undefined || config.mirror !== undefined) {

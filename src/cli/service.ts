@@ -31,12 +31,14 @@ export async function serviceOf(context: Context, named: string | undefined, giv
   const { loadConfig } = await import("../config.ts");
   const { io, storage } = context;
   // Who only names github need not have a configuration that is right.
-  const config = await loadConfig(storage === undefined ? {} : { storage }, { cwd: io.cwd, env: io.env }).catch(
-    (error) => {
-      if (named === undefined) throw error;
-      return undefined;
-    },
-  );
+  const config = await loadConfig(storage === undefined ? {} : { storage }, {
+    cwd: io.cwd,
+    env: io.env,
+    signal: io.signal,
+  }).catch((error) => {
+    if (named === undefined) throw error;
+    return undefined;
+  });
   const place = config?.storage;
   if (place?.backend === "github") {
     const { hostOfApi } = await import("../github/host.ts");

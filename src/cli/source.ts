@@ -16,7 +16,7 @@ export async function requireSource({ io, storage }: Context, named?: string): P
   const { loadConfig, parseLocation } = await import("../config.ts");
   const { storage: place, route = [] } =
     named === undefined
-      ? await loadConfig(storage === undefined ? {} : { storage }, { cwd: io.cwd, env: io.env })
+      ? await loadConfig(storage === undefined ? {} : { storage }, { cwd: io.cwd, env: io.env, signal: io.signal })
       : { storage: parseLocation(named) };
   // Where others have some of the names, or all of them, nothing need have come to the first.
   if (place === undefined || route.length > 0) return;

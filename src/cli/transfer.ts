@@ -66,9 +66,11 @@ async function tokenOriginOf({ io, storage }: Context, locations: readonly strin
   if (!locations.some((location) => /^https?:/i.test(location.trim()))) return undefined;
   const { loadConfig, originOf, parseLocation } = await import("../config.ts");
   // What is wrong with a configuration is no matter of a copy between two places that are named.
-  const config = await loadConfig(storage === undefined ? {} : { storage }, { cwd: io.cwd, env: io.env }).catch(
-    () => ({}),
-  );
+  const config = await loadConfig(storage === undefined ? {} : { storage }, {
+    cwd: io.cwd,
+    env: io.env,
+    signal: io.signal,
+  }).catch(() => ({}));
   const places = [("storage" in config ? config.storage : undefined) ?? [], locations.map(parseLocation)].flat();
   return places.map(originOf).find((origin) => origin !== undefined);
 }

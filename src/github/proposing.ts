@@ -5,13 +5,13 @@ import { Blobs } from "../drivers/github/blobs.ts";
 import { Client, createClient, encodePath, type Send } from "../drivers/github/client.ts";
 import { messageOf, type Reply } from "../drivers/github/failure.ts";
 import { github } from "../drivers/github/index.ts";
-import { TRAILER } from "../drivers/github/message.ts";
 import { type GithubOptions, resolveOptions } from "../drivers/github/options.ts";
 import { moveBranch } from "../drivers/github/refs.ts";
 import { Session } from "../drivers/github/session.ts";
 import { States } from "../drivers/github/state.ts";
 import { Writer } from "../drivers/github/writer.ts";
 import { RegistryError, show, throwIfAborted } from "../errors.ts";
+import { type Comparison, isOwn, markOwn, sameFiles } from "./own-commit.ts";
 
 /** Where proposals are: no prompt has a segment `-`, so no two of them get in each other's way. */
 export const PREFIX = "prompt-registry/";
@@ -78,6 +78,11 @@ export async function proposing(options: GithubOptions, branch: string): Promise
   return { driver, commit: () => client.proposed, document: () => document };
 }
 
+function marked(send: Send): Send {
+  const { message, tree } = send.body ?? {};
+  return { ...send, body: { ...send.body, message: markOwn(String(message), String(tree)) } };
+}
+
 /** Sets the branch of the proposal where the driver would move its own. */
 class ProposalClient extends Client {
   /** Without the limits of this one. */
@@ -102,7 +107,7 @@ class ProposalClient extends Client {
         backend: "github",
       });
     }
-    return await super.send(send);
+    return await super.send(isObject && send.path.endsWith("/git/commits") ? marked(send) : send);
   }
 
   /**
@@ -178,18 +183,29 @@ class ProposalClient extends Client {
     const reply = await super.send({ method: "GET", path, operation: "comparing the proposal", accept: [404], signal });
     // Another history was begun by somebody else.
     if (reply.status === 404 && !/no common ancestor/i.test(messageOf(reply.data) ?? "")) return false;
-    const { commits = [] } = reply.data as {
-      commits?: readonly { readonly parents?: readonly unknown[]; readonly commit?: { readonly message?: string } }[];
-    };
-    const isOurs = commits.every(
-      ({ parents = [], commit }) => parents.length > 1 || commit?.message?.includes(`\n${TRAILER}: `) === true,
-    );
-    if (isOurs && reply.status !== 404) return true;
+    if (reply.status !== 404 && (await this.#isAllOurs(reply.data as Comparison, signal))) return true;
     throw this.#error(
       "CONFLICT",
       "final",
-      `somebody added commits to the branch ${show(this.#branch, 200)}; merge or close that proposal first`,
+      `somebody added commits to the branch ${show(this.#branch, 200)}, or changed ours; merge or close that proposal first`,
     );
+  }
+
+  /** @param compared the base and the tip of the branch */
+  async #isAllOurs(compared: Comparison, signal: AbortSignal | undefined): Promise<boolean> {
+    const { commits = [], total_commits: total = commits.length } = compared;
+    const [merges, plain] = [
+      commits.filter(({ parents = [] }) => parents.length > 1),
+      commits.filter(({ parents = [] }) => parents.length <= 1),
+    ];
+    if (total > commits.length || !plain.every(isOwn)) return false;
+    if (merges.length === 0) return true;
+    // To bring the branch up to date adds nothing; but a merge can hold whatever somebody made of it.
+    const [from, to] = [plain[0]?.parents?.[0]?.sha, plain.at(-1)?.sha];
+    if (from === undefined || to === undefined) return sameFiles(compared, {});
+    const path = `${this.repoPath}/compare/${from}...${to}`;
+    const own = await super.send({ method: "GET", path, operation: "comparing the proposal", signal });
+    return sameFiles(compared, own.data as Comparison);
   }
 
   #stuck(isMoving: boolean, said: string): RegistryError {

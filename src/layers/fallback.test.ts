@@ -179,7 +179,7 @@ describe("fallback", () => {
       expect([ref, given.version, given.stale]).toEqual([ref, "1.1.0", true]);
     }
     // The copy is ahead of what was seen here.
-    await new PromptRegistry(second, { now: () => new Date("2100-01-01T00:00:00Z") }).storePrompt({
+    await new PromptRegistry(second, { now: () => new Date(Date.now() + 1000) }).storePrompt({
       ...{ name: "a", version: "1.2.0", text: "later", labels: ["production"] },
     });
     // While the store is left alone, nobody else is asked either.

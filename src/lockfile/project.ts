@@ -19,17 +19,17 @@ import { askingNow, type Drift, fileDrift, type ResolvedPrompt, readLocked, reso
 
 export interface ProjectOptions {
   /** Folder of `prompts.json` and `prompts.lock.json`. Default: the working directory. */
-  readonly cwd?: string;
-  readonly signal?: AbortSignal;
+  readonly cwd?: string | undefined;
+  readonly signal?: AbortSignal | undefined;
 }
 
 export interface InstallOptions extends ProjectOptions {
   /** Change no file but the materialized ones, and fail on any drift. Default `false`. */
-  readonly frozen?: boolean;
+  readonly frozen?: boolean | undefined;
   /** Where the texts go, relative to `cwd`; `false`: nowhere. Default `prompts/.materialized`. */
-  readonly materialize?: string | false;
+  readonly materialize?: string | false | undefined;
   /** Say what would be done. Default `false`. */
-  readonly dryRun?: boolean;
+  readonly dryRun?: boolean | undefined;
 }
 
 export interface LockChange {

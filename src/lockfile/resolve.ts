@@ -31,7 +31,7 @@ export interface ResolvedPrompt {
 }
 
 export interface LockOptions {
-  readonly signal?: AbortSignal;
+  readonly signal?: AbortSignal | undefined;
 }
 
 /** Prompts read in one go. */

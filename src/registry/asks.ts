@@ -13,9 +13,15 @@ import type { PromptName } from "../names.ts";
 import type { Context } from "./context.ts";
 import { Listing } from "./pages.ts";
 
-/** For reads: a remembered answer is as good. */
-export function operation(options: { readonly signal?: AbortSignal | undefined }): Operation {
-  return options.signal === undefined ? { fresh: false } : { signal: options.signal, fresh: false };
+/** For reads: a remembered answer is as good, unless told otherwise. */
+export function operation(options: ReadOptions): Operation {
+  const fresh = options.fresh === true;
+  return options.signal === undefined ? { fresh } : { signal: options.signal, fresh };
+}
+
+interface ReadOptions {
+  readonly signal?: AbortSignal | undefined;
+  readonly fresh?: boolean | undefined;
 }
 
 /** For what a write is planned on, and for checks of the store itself. */

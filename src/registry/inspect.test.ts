@@ -34,6 +34,25 @@ async function halfRemoved(): Promise<{ path: string; copy: string }> {
   return { path, copy: answer?.status === "found" ? answer.document.text : "" };
 }
 
+it("what a clock that is ahead wrote is told, until its time has come", async () => {
+  const path = newPath();
+  let now = Date.UTC(2026, 0, 1);
+  const at = (off: number) => new PromptRegistry(fs({ path }), { author: "ada", now: () => new Date(now + off) });
+  await at(0).storePrompt({ name: "a", version: "1.0.0", text: "one\n" });
+  await at(4 * 60_000).setLabel("a", "eu", "1.0.0");
+  expect(await at(0).verify()).toMatchObject({ ok: true, problems: [], warnings: [] });
+  await at(3_600_000).setLabel("a", "us", "1.0.0");
+  await at(3_600_000).storePrompt({ name: "b", version: "1.0.0", text: "one\n" });
+  const warnings = [
+    expect.stringMatching(/^a was changed last at a time that has not come, 2026-01-01T01/),
+    expect.stringMatching(/^b@1.0.0 was stored at a time/),
+  ];
+  expect(await at(0).verify()).toMatchObject({ ok: true, problems: [], warnings });
+  expect(await at(0).doctor({ fix: true })).toMatchObject({ ok: true, findings: [], warnings });
+  now += 3_600_000;
+  expect(await at(0).verify()).toMatchObject({ ok: true, problems: [], warnings: [] });
+});
+
 const PROBLEM = {
   ...{ kind: "foreign", name: "a", version: "1.0.0", repaired: false },
   detail: expect.stringMatching(/still served.*delete it again, or restore it/),

@@ -1,7 +1,17 @@
 import { openStored } from "../document.ts";
-import type { Finding, FindingKind, HeadState, HistoryEntry, Operation, ReadAnswer, RepairPlan } from "../driver.ts";
+import type {
+  Finding,
+  FindingKind,
+  HeadState,
+  HistoryEntry,
+  Operation,
+  ReadAnswer,
+  RepairPlan,
+  Timestamp,
+} from "../driver.ts";
 import { isRegistryError, RegistryError, show } from "../errors.ts";
 import { type PromptName, parseLabel, parseName } from "../names.ts";
+import { isAhead } from "../rules/clocks.ts";
 import { selectedAt } from "../rules/time.ts";
 import type { Version } from "../semver.ts";
 import { allVersions, freshOperation, historyOf, readAll, readHead, readOne } from "./asks.ts";
@@ -28,6 +38,17 @@ export interface VerifyReport {
   /** Documents without seal: served, but nothing vouches for their bytes. */
   readonly unsealed: number;
   readonly problems: readonly Problem[];
+  /** What somebody should look after and nothing here can mend; the registry is none the worse for it. */
+  readonly warnings: readonly string[];
+}
+
+/** What is added up on the way. */
+interface Draft {
+  documents: number;
+  tombstones: number;
+  unsealed: number;
+  readonly problems: Problem[];
+  readonly warnings: string[];
 }
 
 /** Reads every byte of one prompt or of all, and checks digests, seals and pointers. */
@@ -37,16 +58,16 @@ export async function verify(
   options: VerifyOptions,
 ): Promise<VerifyReport> {
   const op = freshOperation(options);
-  const report = { ok: true, prompts: 0, documents: 0, tombstones: 0, unsealed: 0, problems: [] as Problem[] };
+  const report: Draft = { documents: 0, tombstones: 0, unsealed: 0, problems: [], warnings: [] };
+  let prompts = 0;
   const names = name === undefined ? allNames(context, op) : [parseName(name)];
   for await (const prompt of names) {
     const found = await verifyPrompt(context, prompt, op, report);
     if (!found && name !== undefined) throw notFound(prompt);
-    report.prompts++;
-    options.onProgress?.({ prompts: report.prompts, documents: report.documents, name: prompt });
+    prompts++;
+    options.onProgress?.({ prompts, documents: report.documents, name: prompt });
   }
-  report.ok = report.problems.length === 0;
-  return report;
+  return { ok: report.problems.length === 0, prompts, ...report };
 }
 
 async function* allNames(context: Context, op: Operation): AsyncGenerator<PromptName> {
@@ -56,12 +77,7 @@ async function* allNames(context: Context, op: Operation): AsyncGenerator<Prompt
   for await (const entry of listing) yield entry.name;
 }
 
-async function verifyPrompt(
-  context: Context,
-  name: PromptName,
-  op: Operation,
-  report: { documents: number; tombstones: number; unsealed: number; problems: Problem[] },
-): Promise<boolean> {
+async function verifyPrompt(context: Context, name: PromptName, op: Operation, report: Draft): Promise<boolean> {
   // The head first: what it points at is there already when the versions are listed.
   const state = await headOrProblem(context, name, op, report.problems);
   const versions = await versionsOrNone(context, name, op, state === "damaged");
@@ -70,7 +86,8 @@ async function verifyPrompt(
   for (const version of versions) {
     try {
       const answer = await readOne(context, name, { kind: "version", version }, op);
-      const kind = checkAnswer(name, version, answer);
+      const { kind, createdAt } = checkAnswer(name, version, answer);
+      warnOfClock(report, context.now(), `${name}@${version} was stored`, createdAt);
       if (kind === "tombstone") report.tombstones++;
       else {
         live.add(version);
@@ -86,6 +103,7 @@ async function verifyPrompt(
     }
   }
   if (typeof state === "object") {
+    warnOfClock(report, context.now(), `${name} was changed last`, state.head.updatedAt);
     report.problems.push(...(await halfRemoved(context, name, state, served, op)));
     const { labels, pin } = state.head;
     const pointers = Object.entries(labels).map(([label, version]): [string, Version] => [`label ${label}`, version]);
@@ -123,6 +141,14 @@ async function halfRemoved(
     .map((version) => ({ kind: "foreign", name, version, detail, repaired: false }));
 }
 
+/** Nothing here can mend a time, and nobody else's depend on it: but whoever reads that history has to know. */
+function warnOfClock(report: Draft, now: Date, what: string, at: Timestamp | undefined): void {
+  if (at === undefined || !isAhead(at, now.toISOString())) return;
+  report.warnings.push(
+    `${what} at a time that has not come, ${at}: look after the clock of who did so (see its history), or of this machine`,
+  );
+}
+
 /** Where the head tells which versions are removed, nothing can be listed while it is damaged. */
 async function versionsOrNone(
   context: Context,
@@ -154,15 +180,20 @@ async function headOrProblem(
   }
 }
 
-function checkAnswer(name: PromptName, version: Version, answer: ReadAnswer): "sealed" | "unsealed" | "tombstone" {
+interface Checked {
+  readonly kind: "sealed" | "unsealed" | "tombstone";
+  readonly createdAt?: Timestamp | undefined;
+}
+
+function checkAnswer(name: PromptName, version: Version, answer: ReadAnswer): Checked {
   if (answer.status !== "found" && answer.status !== "removed") {
     throw new RegistryError("CORRUPT", `${name}@${version} is listed but can't be read`, { name, version });
   }
   const opened = openStored(answer.document.text, { name, version });
-  if (opened.kind === "tombstone") return "tombstone";
+  if (opened.kind === "tombstone") return { kind: "tombstone" };
   // Front matter is parsed only when asked for; here it must be.
   void opened.metadata;
-  return opened.sealed ? "sealed" : "unsealed";
+  return { kind: opened.sealed ? "sealed" : "unsealed", createdAt: opened.createdAt };
 }
 
 function dangling(name: PromptName, pointer: string, version: Version): Problem {
@@ -181,6 +212,8 @@ export interface DoctorReport {
   /** Nothing is left to repair. */
   readonly ok: boolean;
   readonly findings: readonly Finding[];
+  /** As of `verify`. */
+  readonly warnings: readonly string[];
 }
 
 /**
@@ -205,10 +238,14 @@ export async function doctor(context: Context, options: DoctorOptions): Promise<
     },
     op,
   );
-  const { problems } = await verify(context, name, options.signal === undefined ? {} : { signal: options.signal });
+  const { problems, warnings } = await verify(
+    context,
+    name,
+    options.signal === undefined ? {} : { signal: options.signal },
+  );
   const seen = new Set(findings.map((f) => `${f.kind} ${f.name}@${f.version}`));
   const all = [...findings, ...problems.filter((p) => !seen.has(`${p.kind} ${p.name}@${p.version}`))];
-  return { ok: all.every((f) => f.repaired), findings: all };
+  return { ok: all.every((f) => f.repaired), findings: all, warnings };
 }
 
 /** What can't be repaired, since a head can't be read, is a finding like others: `verify` goes on from there. */
@@ -234,8 +271,9 @@ export async function resolveAt(
   const label = pointer === "latest" ? "latest" : parseLabel(pointer);
   const at = instant(time);
   const op = freshOperation(options);
+  const now = await readHead(context, parsed, op);
   const entries = (await historyOf(context, parsed, op, 1000).all()).reverse();
-  if (entries.length === 0 && (await readHead(context, parsed, op)) === undefined) throw notFound(parsed);
+  if (entries.length === 0 && now === undefined) throw notFound(parsed);
   const born = new Map(entries.filter((e) => e.action === "publish").map((e) => [e.to, e.at]));
   const versions = label === "latest" ? (await allVersions(context, parsed, op, true)).map((e) => e.version) : [];
   return selectedAt(
@@ -243,6 +281,7 @@ export async function resolveAt(
     at,
     entries.filter((e: HistoryEntry) => e.action !== "publish"),
     versions.map((version) => ({ version, createdAt: born.get(version) })),
+    now?.head,
   );
 }
 

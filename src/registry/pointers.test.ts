@@ -1,8 +1,12 @@
 import { beforeEach, describe, expect, it } from "vitest";
 import { askVersion, driver, lost, publish, registry, time, withCommit } from "../../test/support/registry-lab.ts";
+import { type OpenedDocument, openStored } from "../document.ts";
 import type { StorageDriver } from "../driver.ts";
 import { RegistryError } from "../errors.ts";
+import { parseName } from "../names.ts";
 import { PromptRegistry } from "../registry.ts";
+import { parseVersion } from "../semver.ts";
+import { commitOf, tombstoneOf } from "../testing/builders.ts";
 
 describe("pointers", () => {
   beforeEach(() => publish("1.0.0", "1.1.0", "1.2.0"));
@@ -73,6 +77,27 @@ describe("pointers", () => {
     });
     expect(await new PromptRegistry(damaged).restoreVersion(copy)).toMatchObject({ status: "changed" });
     expect((await registry.getPrompt("p@1.3.0")).text).toBe("bad");
+  });
+
+  it("a restore that only brings the document back looks again where others restored and removed it meanwhile", async () => {
+    const [answer] = await driver.read([askVersion("1.0.0")]);
+    const { text } = (answer as { readonly document: { readonly text: string } }).document;
+    const copy = { name: "p", version: "1.0.0", text };
+    const slot = { name: parseName("p"), version: parseVersion("1.0.0") };
+    const { digest } = openStored(text, slot) as OpenedDocument;
+    // As a copy of an older registry may be: there is a tombstone, of which the head knows nothing.
+    await driver.commit(commitOf({ name: parseName("p"), remove: [tombstoneOf({ ...slot, text, digest })] }));
+    let others = 0;
+    const late = withCommit(async (next, c) => {
+      if (others++ === 0) {
+        await registry.restoreVersion(copy);
+        await registry.deleteVersion("p", "1.0.0");
+      }
+      return next(c);
+    });
+    expect(await late.restoreVersion(copy)).toMatchObject({ status: "changed" });
+    expect((await registry.getPrompt("p@1.0.0")).text).toContain("1.0.0");
+    expect((await registry.verify()).problems).toEqual([]);
   });
 
   it("rolls back once when the reply is lost", async () => {

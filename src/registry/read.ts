@@ -13,6 +13,11 @@ export interface GetOptions {
   readonly signal?: AbortSignal | undefined;
   /** Also read labels, yank and deprecation of an exact version (one more look at the head). Default `false`. */
   readonly status?: boolean | undefined;
+  /**
+   * Ask the store itself, whatever a cache, a server or this registry remembers; an outage is an error then, not an older answer.
+   * Default `false`.
+   */
+  readonly fresh?: boolean | undefined;
 }
 
 const MAX_REMEMBERED = 65_536;

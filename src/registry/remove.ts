@@ -153,7 +153,9 @@ export async function restoreVersion(
         : undefined;
     const restore = answer.status === "removed" ? { restore: [document] } : {};
     if (plan === undefined && answer.status === "found") return undefined;
-    return { ...(plan === undefined ? { name } : headChange(name, state, plan)), ...restore };
+    // The guard: where others restore it and remove it again in between, this one must look again.
+    const change = plan === undefined ? { name, guard: state?.revision ?? null } : headChange(name, state, plan);
+    return { ...change, ...restore };
   });
   return { name, version, status };
 }
@@ -165,15 +167,13 @@ async function lastYank(
   op: Operation,
 ): Promise<Yank | undefined> {
   try {
-    for await (const { items } of historyOf(context, name, op).pages()) {
-      const found = yankedBefore(version, items);
-      if (found !== "open") return found;
-    }
+    const entries = await historyOf(context, name, op, 1000).all();
+    return yankedBefore(version, entries, context.now().toISOString());
   } catch (error) {
     // Damage elsewhere must not keep a version from coming back.
     if (!isRegistryError(error, "CORRUPT")) throw error;
+    return undefined;
   }
-  return undefined;
 }
 
 function requireSame(name: PromptName, version: Version, stored: string, document: SealedDocument): void {

@@ -15,6 +15,7 @@ import {
   planUnyank,
   planYank,
   rollbackTarget,
+  yankedBefore,
 } from "./plan.ts";
 import { selectedAt } from "./time.ts";
 
@@ -83,11 +84,18 @@ describe("labels", () => {
     checkLabelExpectation(name, head(), l("eu"), null);
     checkLabelExpectation(name, head(), l("eu"));
   });
-  it("never goes back in time, whatever the clock says", () => {
-    const late = "2026-05-05T00:00:00.000Z";
-    const plan = planLabels(head({ updatedAt: late }), v("1.0.0"), [l("eu")], act);
-    expect(plan?.entries[0]?.at).toBe(late);
-    expect(plan?.next.updatedAt).toBe(late);
+  it("does not go back in time where clocks differ a little, and takes no time over from one that is wrong", () => {
+    const at = (ms: number) => new Date(Date.parse(act.at) + ms).toISOString();
+    for (const [before, stamped] of [
+      [at(-1), act.at],
+      [at(1), at(1)],
+      [at(10_000), at(10_000)],
+      [at(10_001), act.at],
+      ["2036-05-05T00:00:00.000Z", act.at],
+    ] as const) {
+      const plan = planLabels(head({ updatedAt: before }), v("1.0.0"), [l("eu")], act);
+      expect([plan?.entries[0]?.at, plan?.next.updatedAt]).toEqual([stamped, stamped]);
+    }
   });
 });
 
@@ -156,7 +164,37 @@ describe("yank, deprecate, remove, restore", () => {
   });
 });
 
+describe("yankedBefore", () => {
+  const now = "2026-03-01T00:00:00.000Z";
+  const entry = (action: "yank" | "unyank", at: string) => ({ action, at, to: v("1.0.0") });
+  it("goes by the last entry, but for one of a clock that was ahead", () => {
+    const [early, late, ahead] = ["2026-01-01T00:00:00.000Z", "2026-02-01T00:00:00.000Z", "2036-01-01T00:00:00.000Z"];
+    expect(yankedBefore(v("1.0.0"), [entry("unyank", late), entry("yank", early)], now)).toBeUndefined();
+    expect(yankedBefore(v("1.0.0"), [entry("yank", late), entry("unyank", early)], now)).toEqual({ at: late });
+    expect(yankedBefore(v("1.0.0"), [entry("unyank", ahead), entry("yank", late)], now)).toEqual({ at: late });
+    expect(yankedBefore(v("1.0.0"), [entry("yank", ahead), entry("unyank", late)], now)).toBeUndefined();
+    expect(yankedBefore(v("1.0.0"), [entry("yank", ahead)], now)).toEqual({ at: ahead });
+    expect(yankedBefore(v("2.0.0"), [entry("yank", early)], now)).toBeUndefined();
+  });
+});
+
 describe("selectedAt", () => {
+  it("is what the head says where nothing moved the pointer since, whose clock ever was behind", () => {
+    const behind = [
+      { at: "2016-01-01T00:00:00.000Z", action: "label", label: l("eu"), from: v("2.0.0"), to: v("1.0.0") },
+      { at: day(2), action: "label", label: l("eu"), to: v("2.0.0") },
+    ] as const;
+    const now = head({ labels: { [l("eu")]: v("1.0.0") } });
+    expect(selectedAt(l("eu"), day(3), behind, versions, now)).toBe("1.0.0");
+    expect(selectedAt(l("eu"), day(3), behind, versions)).toBe("2.0.0");
+    expect(selectedAt(l("us"), day(3), behind, versions, head({ labels: { [l("us")]: v("1.0.0") } }))).toBeUndefined();
+    const pinned = [
+      { at: day(1), action: "unpin", from: v("2.0.0") },
+      { at: day(2), action: "rollback", from: v("2.0.0"), to: v("1.0.0") },
+    ] as const;
+    expect(selectedAt("latest", day(4), pinned, versions, head())).toBe("2.0.0");
+    expect(selectedAt("latest", day(1), pinned, versions, head({ pin: v("2.0.0") }))).toBe("1.0.0");
+  });
   const day = (n: number) => `2026-01-0${n}T00:00:00.000Z`;
   const versions = [
     { version: v("1.0.0"), createdAt: day(1) },

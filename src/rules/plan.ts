@@ -6,6 +6,7 @@ import { EMPTY_HEAD, type Head, type HeadState, type HistoryEntry, type Timestam
 import { RegistryError } from "../errors.ts";
 import type { Label, PromptName } from "../names.ts";
 import { compareVersions, isPrerelease, type Version } from "../semver.ts";
+import { isAhead, notBefore } from "./clocks.ts";
 import { highestStable, labelTarget } from "./latest.ts";
 
 /** Who asks for a change, when, and under which commit id. */
@@ -30,11 +31,6 @@ export function headOf(state: HeadState | undefined): Head {
 function draft(head: Head): Draft {
   const { generation: _, ...rest } = head;
   return rest;
-}
-
-// A head never goes back in time, whatever the clocks of its writers say: entries stay in the order of their writing.
-function notBefore(head: Head, at: Timestamp): Timestamp {
-  return head.updatedAt !== undefined && head.updatedAt > at ? head.updatedAt : at;
 }
 
 function entry(act: Act, at: Timestamp, fields: Omit<HistoryEntry, "at" | "by" | "commit" | "message">): HistoryEntry {
@@ -249,15 +245,17 @@ export function planRestore(head: Head, version: Version, act: Act, yanked?: Yan
 /**
  * What a version that was removed had been yanked for.
  *
- * @param entries of its prompt, newest first; `"open"` where these do not go back far enough to tell
+ * @param entries of its prompt, newest first, all of them
+ * @param now entries of a clock that was ahead stand first, and tell of what was before the others
  */
-export function yankedBefore(version: Version, entries: readonly HistoryEntry[]): Yank | undefined | "open" {
-  for (const { action, to, at, by, message } of entries) {
-    if (to !== version) continue;
+export function yankedBefore(version: Version, entries: readonly HistoryEntry[], now: Timestamp): Yank | undefined {
+  const own = entries.filter((entry) => entry.to === version);
+  const ahead = (entry: HistoryEntry) => isAhead(entry.at, now);
+  for (const { action, at, by, message } of [...own.filter((e) => !ahead(e)), ...own.filter(ahead)]) {
     if (action === "yank")
       return { at, ...(by === undefined ? {} : { by }), ...(message === undefined ? {} : { reason: message }) };
     // A restore that left it yanked would have been followed by that. A publish proves nothing: it has its own writer's time.
     if (action === "unyank" || action === "restore") return undefined;
   }
-  return "open";
+  return undefined;
 }

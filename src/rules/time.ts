@@ -1,7 +1,7 @@
-import type { HistoryEntry, Timestamp } from "../driver.ts";
+import type { Head, HistoryEntry, Timestamp } from "../driver.ts";
 import type { Label } from "../names.ts";
 import type { Version } from "../semver.ts";
-import { highestStable } from "./latest.ts";
+import { highestStable, labelTarget } from "./latest.ts";
 
 /** A version and when it came; `undefined` for documents that carry no time (dropped in by hand): they always count. */
 export interface Appearance {
@@ -9,18 +9,36 @@ export interface Appearance {
   readonly createdAt?: Timestamp | undefined;
 }
 
+const MOVES_LATEST: ReadonlySet<HistoryEntry["action"]> = new Set([
+  "rollback",
+  "unpin",
+  "yank",
+  "unyank",
+  "remove",
+  "restore",
+]);
+
 /**
- * What a label or `latest` selected at an instant, replayed from the history.
+ * What a label or `latest` selected at an instant, replayed from the history. Where nothing that moved it lies after the
+ * instant, it is what the head says: the last one to move it may have had a clock that was behind, and then its entry is not
+ * the last.
  *
  * @param entries head entries, oldest first
+ * @param now the head, read before the entries
  */
 export function selectedAt(
   pointer: Label | "latest",
   at: Timestamp,
   entries: readonly HistoryEntry[],
   versions: readonly Appearance[],
+  now?: Head,
 ): Version | undefined {
   const past = entries.filter((e) => e.at <= at);
+  const there = versions.filter((v) => v.createdAt === undefined || v.createdAt <= at).map((v) => v.version);
+  const moves = entries.filter((e) => (pointer === "latest" ? MOVES_LATEST.has(e.action) : e.label === pointer));
+  if (now !== undefined && moves.length > 0 && moves.every((e) => e.at <= at)) {
+    return pointer === "latest" ? (now.pin ?? highestStable(there, now.yanked)) : labelTarget(now, pointer);
+  }
   if (pointer !== "latest") {
     let version: Version | undefined;
     for (const e of past) {
@@ -40,6 +58,5 @@ export function selectedAt(
     else if ((e.action === "unyank" || e.action === "restore") && e.to !== undefined) delete yanked[e.to];
   }
   if (pin !== undefined) return pin;
-  const there = versions.filter((v) => v.createdAt === undefined || v.createdAt <= at).map((v) => v.version);
   return highestStable(there, yanked);
 }

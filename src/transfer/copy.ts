@@ -7,6 +7,7 @@ import { forEachOf } from "./flow.ts";
 import { freshly } from "./fresh.ts";
 import { manifestOf } from "./manifest.ts";
 import { changedNames, countNames, listNames } from "./names.ts";
+import { isOwnFault } from "./own-fault.ts";
 import type { TransferPlan } from "./plan.ts";
 import { Tally, type TransferProgress, type TransferReport } from "./report.ts";
 import { readState } from "./state.ts";
@@ -14,25 +15,25 @@ import { compareManifests } from "./verify.ts";
 
 export interface TransferOptions {
   /** Look and report, write nothing. Default `false`. */
-  readonly dryRun?: boolean;
+  readonly dryRun?: boolean | undefined;
   /** Only names that start with this. */
-  readonly prefix?: string;
+  readonly prefix?: string | undefined;
   /** Only these. */
-  readonly names?: readonly string[];
+  readonly names?: readonly string[] | undefined;
   /** Compare both sides at the end. Default `true`; never in a dry run. */
-  readonly verify?: boolean;
+  readonly verify?: boolean | undefined;
   /** Prompts on their way at a time. Default 16. */
-  readonly concurrency?: number;
+  readonly concurrency?: number | undefined;
   /** Who makes the commits; entries and documents keep their own authors. */
-  readonly author?: string;
-  readonly signal?: AbortSignal;
+  readonly author?: string | undefined;
+  readonly signal?: AbortSignal | undefined;
   /** Called after each prompt. With it, prompts are counted first. */
-  readonly onProgress?: (progress: TransferProgress) => void;
+  readonly onProgress?: ((progress: TransferProgress) => void) | undefined;
 }
 
 export interface CopyOptions extends TransferOptions {
   /** Only what the source's feed names since this cursor: `cursor` of an earlier report. */
-  readonly since?: Cursor;
+  readonly since?: Cursor | undefined;
 }
 
 export const DEFAULT_CONCURRENCY = 16;
@@ -129,20 +130,16 @@ export async function guarded(
       plans.some((p) => p.conflicts.length + p.failures.length > 0),
     );
   } catch (error) {
-    if (!isRegistryError(error) || !OWN_FAULT.has(error.code)) throw error;
-    if (error.code === "CONFLICT" || error.outcome === "final") tally.prompt(name, [], error);
-    else throw error;
+    if (!isOwnFault(error)) throw error;
+    tally.prompt(name, [], error);
   }
 }
-
-/** Anything else (no space, no permission, out of reach) would fail every other prompt, too. */
-const OWN_FAULT: ReadonlySet<string> = new Set(["CORRUPT", "INVALID", "CONFLICT", "ALREADY_EXISTS", "UNSUPPORTED"]);
 
 export function changes(plan: Pick<TransferPlan, "add" | "remove" | "restore" | "head">): boolean {
   return plan.add.length + plan.remove.length + plan.restore.length > 0 || plan.head !== undefined;
 }
 
-export function operationOf(options: { readonly signal?: AbortSignal }): Operation {
+export function operationOf(options: { readonly signal?: AbortSignal | undefined }): Operation {
   const { signal } = options;
   if (signal === undefined) return {};
   // Every request that is on its way listens, and many are: that is no leak for Node to warn of.

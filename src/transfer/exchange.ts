@@ -1,5 +1,5 @@
 import { sealDocument } from "../document.ts";
-import { isRegistryError, type RegistryError, throwIfAborted } from "../errors.ts";
+import { type RegistryError, throwIfAborted } from "../errors.ts";
 import { parseName } from "../names.ts";
 import type { Allowance } from "../policy/types.ts";
 import type { StoreRequest } from "../registry/request.ts";
@@ -7,19 +7,22 @@ import { PromptRegistry } from "../registry.ts";
 import { parseVersion } from "../semver.ts";
 import type { ExportablePrompt, ExportResult, ImportedPrompt, PromptFormat } from "./formats/format.ts";
 import { freshly } from "./fresh.ts";
+import { isOwnFault } from "./own-fault.ts";
 
 export interface ImportOptions {
   /** Move the labels that the other side has. Default `false`: an import moves no pointers. */
-  readonly labels?: boolean;
+  readonly labels?: boolean | undefined;
   /** For prompts that name no author. */
-  readonly author?: string;
+  readonly author?: string | undefined;
   /** For prompts that have no message. */
-  readonly message?: string;
+  readonly message?: string | undefined;
   /** Store in spite of these rules of the registry's policy. */
-  readonly allow?: Allowance;
-  readonly signal?: AbortSignal;
+  readonly allow?: Allowance | undefined;
+  readonly signal?: AbortSignal | undefined;
   /** Called after each version. */
-  readonly onProgress?: (progress: { readonly done: number; readonly total: number; readonly name: string }) => void;
+  readonly onProgress?:
+    | ((progress: { readonly done: number; readonly total: number; readonly name: string }) => void)
+    | undefined;
 }
 
 export interface ImportOutcome {
@@ -54,7 +57,7 @@ export async function importPrompts(
       const { name, version, status } = await registry.storePrompt(requestOf(prompt, options), how);
       outcomes.push({ name, version, status });
     } catch (error) {
-      if (!isRegistryError(error) || !OWN_FAULT.has(error.code)) throw error;
+      if (!isOwnFault(error)) throw error;
       const version = prompt.version === undefined ? {} : { version: prompt.version };
       outcomes.push({ name: prompt.name, ...version, status: "failed", error });
     }
@@ -62,8 +65,6 @@ export async function importPrompts(
   }
   return outcomes;
 }
-
-const OWN_FAULT: ReadonlySet<string> = new Set(["INVALID", "ALREADY_EXISTS", "CONFLICT", "CORRUPT"]);
 
 function requestOf(prompt: ImportedPrompt, options: ImportOptions): StoreRequest {
   const { name, version, bump, text, createdAt } = prompt;
@@ -92,12 +93,12 @@ function requestOf(prompt: ImportedPrompt, options: ImportOptions): StoreRequest
 
 export interface ExportOptions {
   /** Only names that start with this. */
-  readonly prefix?: string;
+  readonly prefix?: string | undefined;
   /** Only these. */
-  readonly names?: readonly string[];
+  readonly names?: readonly string[] | undefined;
   /** `all` or only what `latest` selects. Default `latest`. */
-  readonly versions?: "latest" | "all";
-  readonly signal?: AbortSignal;
+  readonly versions?: "latest" | "all" | undefined;
+  readonly signal?: AbortSignal | undefined;
 }
 
 /**

@@ -37,12 +37,12 @@ export interface PromptManifest {
 
 export interface ManifestOptions {
   /** Only names that start with this. */
-  readonly prefix?: string;
+  readonly prefix?: string | undefined;
   /** Only these, in this order; may name prompts that are not there. */
-  readonly names?: Iterable<PromptName> | AsyncIterable<PromptName>;
+  readonly names?: Iterable<PromptName> | AsyncIterable<PromptName> | undefined;
   /** Prompts read at a time. Default 16. */
-  readonly concurrency?: number;
-  readonly signal?: AbortSignal;
+  readonly concurrency?: number | undefined;
+  readonly signal?: AbortSignal | undefined;
 }
 
 /**

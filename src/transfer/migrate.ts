@@ -8,17 +8,17 @@ import { hashManifest, type ManifestCounts, manifestOf } from "./manifest.ts";
 
 export interface MigrateOptions {
   /** Look and report, write nothing. Default `false`. */
-  readonly dryRun?: boolean;
+  readonly dryRun?: boolean | undefined;
   /** Only this prompt. */
-  readonly name?: string;
+  readonly name?: string | undefined;
   /** Also seal what has no seal. Default `false`: sealing vouches for bytes that nobody vouched for. */
-  readonly seal?: boolean;
+  readonly seal?: boolean | undefined;
   /** Read everything at the end and count it. Default `true`; never in a dry run. */
-  readonly verify?: boolean;
-  readonly author?: string;
-  readonly signal?: AbortSignal;
+  readonly verify?: boolean | undefined;
+  readonly author?: string | undefined;
+  readonly signal?: AbortSignal | undefined;
   /** The clock; for tests. */
-  readonly now?: () => Date;
+  readonly now?: (() => Date) | undefined;
 }
 
 export interface MigrateReport {

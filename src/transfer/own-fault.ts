@@ -6,8 +6,11 @@ const OWN_FAULT: ReadonlySet<ErrorCode> = new Set([
 
 /**
  * Whether an error is of one prompt or its name, which the caller may not know or write, and so no reason to leave out the others.
- * Anything else (no space, a store that can only be read or is out of reach) would fail every other one, too.
+ * Anything else (no space, a store that can only be read or is out of reach) would fail every other one, too. A conflict that may
+ * pass is of one prompt as well: others are at work on it all the time.
  */
 export function isOwnFault(error: unknown): error is RegistryError {
-  return isRegistryError(error) && error.outcome === "final" && OWN_FAULT.has(error.code);
+  return (
+    isRegistryError(error) && OWN_FAULT.has(error.code) && (error.outcome === "final" || error.code === "CONFLICT")
+  );
 }

@@ -4,7 +4,7 @@ import { readOverride } from "../policy/enforce.ts";
 import type { PolicyFinding, Publication } from "../policy/types.ts";
 import { compareVersions, isPrerelease, type Version } from "../semver.ts";
 import { type Base, blobId } from "./git.ts";
-import { type PromptFiles, readText, type Tree, type VersionFile } from "./tree.ts";
+import type { PromptFiles, Tree, VersionFile } from "./tree.ts";
 import type { Say, ValidateOptions } from "./types.ts";
 
 /** A version as it lies in the folder. */
@@ -25,9 +25,13 @@ export async function readDocuments(
 ): Promise<Map<Version, Document>> {
   const documents = new Map<Version, Document>();
   for (const [version, file] of prompt.versions) {
-    const read = await readText(tree.root, file.path, MAX_STORED_BYTES);
+    const read = await tree.read(file.path, MAX_STORED_BYTES);
     const before = base?.files.get(file.path);
     const fresh = before === undefined;
+    if (read.elsewhere === true) {
+      documents.set(version, { ...file, fresh });
+      continue;
+    }
     const unchanged = before !== undefined && read.bytes !== undefined && blobId(read.bytes, before.oid) === before.oid;
     if (read.text === undefined) {
       say("document", "block", file.path, `not served: ${read.problem ?? "it can't be read"}`);

@@ -1,10 +1,10 @@
 /**
- * What a commit holds. Objects are read and nothing else: no checkout, no index, no diff, no hooks, no remote; so that neither
+ * What a commit and the index hold. Objects and names are read and nothing else: no checkout, no diff, no hooks, no remote; so that neither
  * a repository's own settings nor what lies in its working tree can make Git run anything.
  */
 import { execFile } from "node:child_process";
 import { createHash } from "node:crypto";
-import { RegistryError, show, throwIfAborted } from "../errors.ts";
+import { isRegistryError, RegistryError, show, throwIfAborted } from "../errors.ts";
 
 export interface BaseFile {
   /** Git's, six octal digits: `100644` a file, `120000` a link, `160000` a submodule. */
@@ -37,21 +37,83 @@ export async function readBase(folder: string, ref: string, signal?: AbortSignal
   const prefix = await prefixOf(folder, signal);
   const commit = await resolve(folder, ref, signal);
   const list = (of: string) => listFiles(folder, of, prefix, signal);
+  let forked: Promise<ReadonlyMap<string, BaseFile>> | undefined;
   return {
     commit,
     files: await list(commit),
-    async forked() {
-      const at = await run(folder, ["merge-base", "--end-of-options", commit, "HEAD"], signal).catch(
-        (error: unknown) => {
-          throwIfAborted(signal, "validate");
-          if (error instanceof GitFailure) return undefined;
-          throw error;
-        },
-      );
-      // A shallow clone, or no common history: then everything in the base counts.
-      return at === undefined ? list(commit) : list(at.toString("utf8").trim());
+    forked() {
+      forked ??= fork();
+      return forked;
     },
-    read: (oid) => run(folder, ["cat-file", "blob", oid], signal),
+    read: (oid) => readBlob(folder, oid, signal),
+  };
+
+  async function fork(): Promise<ReadonlyMap<string, BaseFile>> {
+    const at = await run(folder, ["merge-base", "--end-of-options", commit, "HEAD"], signal).catch((error: unknown) => {
+      throwIfAborted(signal, "validate");
+      if (error instanceof GitFailure) return undefined;
+      throw error;
+    });
+    // A shallow clone, or no common history: then everything in the base counts.
+    return at === undefined ? list(commit) : list(at.toString("utf8").trim());
+  }
+}
+
+function readBlob(folder: string, oid: string, signal: AbortSignal | undefined): Promise<Buffer> {
+  return run(folder, ["cat-file", "blob", oid], signal);
+}
+
+/** What Git is to commit of a folder, as far as it can't be seen in the folder itself. */
+export interface Index {
+  /** Left out of a sparse checkout, and yet a part of the work; by path relative to the folder. */
+  readonly skipped: ReadonlyMap<string, BaseFile>;
+  /** Files of heads that Git knows, whether they are the same on the disk or not. */
+  readonly heads: ReadonlySet<string>;
+  /** `undefined`: it is not here, as in a partial clone. */
+  read(oid: string): Promise<Buffer | undefined>;
+}
+
+export const NO_INDEX: Index = Object.freeze({
+  skipped: new Map<string, BaseFile>(),
+  heads: new Set<string>(),
+  read: async () => undefined,
+});
+
+/** @returns {@link NO_INDEX} where there is no repository, or no Git */
+export async function readIndex(
+  folder: string,
+  isHead: (path: string) => boolean,
+  signal?: AbortSignal,
+): Promise<Index> {
+  let output: Buffer;
+  try {
+    output = await run(folder, ["ls-files", "-z", "-t", "--stage"], signal);
+  } catch (error) {
+    throwIfAborted(signal, "validate");
+    if (error instanceof GitFailure || isRegistryError(error, "CONFIG")) return NO_INDEX;
+    throw error;
+  }
+  const skipped = new Map<string, BaseFile>();
+  const heads = new Set<string>();
+  for (const record of output.toString("utf8").split("\0")) {
+    const tab = record.indexOf("\t");
+    const [tag, mode, oid] = record.slice(0, Math.max(0, tab)).split(" ");
+    const path = record.slice(tab + 1);
+    if (mode === undefined || oid === undefined) continue;
+    if (tag === "S") skipped.set(path, { mode, oid });
+    if (isHead(path)) heads.add(path);
+  }
+  return {
+    ...{ skipped, heads },
+    async read(oid) {
+      try {
+        return await readBlob(folder, oid, signal);
+      } catch (error) {
+        throwIfAborted(signal, "validate");
+        if (error instanceof GitFailure) return undefined;
+        throw error;
+      }
+    },
   };
 }
 

@@ -2,10 +2,13 @@ import { lstat } from "node:fs/promises";
 import { basename, dirname, join, relative, sep } from "node:path";
 import { entryOf } from "../drivers/fs/layout.ts";
 import { isRegistryError, RegistryError, show, throwIfAborted } from "../errors.ts";
+import type { HeadRecord } from "../head.ts";
+import { readText } from "./content.ts";
 import { judgeFresh, judgeRemovals, readDocuments } from "./documents.ts";
-import { type Base, blobId, readBase, readOids } from "./git.ts";
-import { isYanked, judgePointers } from "./pointers.ts";
-import { readText, readTree } from "./tree.ts";
+import { type Base, blobId, readBase, readIndex, readOids } from "./git.ts";
+import { isCommittedHead, judgeCommitted, judgeLostHeads } from "./heads.ts";
+import { judgePointers } from "./pointers.ts";
+import { type PromptFiles, readTree, type Tree } from "./tree.ts";
 import type { Say, ValidateFinding, ValidateOptions, ValidateReport } from "./types.ts";
 
 export type { ValidateFinding, ValidateOptions, ValidateReport, ValidateRule } from "./types.ts";
@@ -29,20 +32,31 @@ export async function validateFolder(folder: string, options: ValidateOptions = 
     findings.push({ rule, severity, path: where, line: at.line ?? 1, column: at.column ?? 1, message });
   };
   const base = options.base === undefined ? undefined : await readBase(root, options.base, options.signal);
-  const tree = await readTree(root, say, options);
+  const index = await readIndex(root, isCommittedHead, options.signal);
+  const tree = await readTree(root, index, say, options);
+  const heads = new Map<string, HeadRecord | undefined>();
   let versions = 0;
   let prompts = 0;
   let fresh = 0;
   for (const prompt of tree.prompts.values()) {
     throwIfAborted(options.signal, "validate");
+    if (isLeftOut(tree, prompt, base)) {
+      if (prompt.versions.size > 0) prompts++;
+      versions += prompt.versions.size;
+      continue;
+    }
     const documents = await readDocuments(tree, prompt, base, say);
-    const head = await judgePointers(tree, prompt, documents, base, say);
-    await judgeFresh(documents, (version) => isYanked(head, version), options, say);
+    const record = await judgePointers(tree, prompt, documents, base, say);
+    heads.set(prompt.path, record);
+    const yanked = record?.head.yanked ?? {};
+    await judgeFresh(documents, (version) => Object.hasOwn(yanked, version), options, say);
     if (documents.size > 0) prompts++;
     versions += documents.size;
     fresh += [...documents.values()].filter((d) => d.fresh).length;
   }
+  await judgeCommitted(tree, index, heads, say);
   if (base !== undefined) {
+    await judgeLostHeads(base, tree, say);
     await judgeRemovals(base, tree, isVersionPath, say);
     findings.push(...(await judgeWatched(base, folder, options)));
   }
@@ -54,6 +68,17 @@ export async function validateFolder(folder: string, options: ValidateOptions = 
     ...{ prompts, versions, fresh },
     findings: findings.sort(order),
   };
+}
+
+/** Nothing of it is checked out, and all of it is as in the base: there is nothing new to be judged. */
+function isLeftOut({ skipped }: Tree, { versions, pointers, head }: PromptFiles, base: Base | undefined): boolean {
+  if (base === undefined || skipped.size === 0) return false;
+  const paths = [...versions.values(), ...pointers].map(({ path }) => path);
+  if (head !== undefined) paths.push(head);
+  return paths.every((path) => {
+    const file = skipped.get(path);
+    return file !== undefined && base.files.get(path)?.oid === file.oid;
+  });
 }
 
 async function rootOf(folder: string, dir: string): Promise<{ readonly root: string; readonly below: string }> {

@@ -8,18 +8,19 @@ import { locator } from "../policy/position.ts";
 import { highestStable, labelTarget, resolveLatest } from "../rules/latest.ts";
 import type { Version } from "../semver.ts";
 import type { Document } from "./documents.ts";
-import { type Base, blobId } from "./git.ts";
-import { type PromptFiles, readText, type Tree } from "./tree.ts";
+import type { Base } from "./git.ts";
+import { CONFLICT_MARKER, judgeHeadChange, MOVE_AGAIN } from "./heads.ts";
+import type { PromptFiles, Tree } from "./tree.ts";
 import type { Say } from "./types.ts";
 
-/** Checks `latest.json` and the links of a prompt. @returns its head, as far as there is a valid one */
+/** Checks `latest.json` and the links of a prompt. @returns the file, as far as there is a valid one */
 export async function judgePointers(
   tree: Tree,
   prompt: PromptFiles,
   documents: ReadonlyMap<Version, Document>,
   base: Base | undefined,
   say: Say,
-): Promise<Head> {
+): Promise<HeadRecord | undefined> {
   const record =
     prompt.head === undefined ? undefined : await readHead(tree, prompt, prompt.head, documents, base, say);
   const head = record?.head ?? EMPTY_HEAD;
@@ -49,7 +50,7 @@ export async function judgePointers(
         : `${label} shows ${target}, and ${should} (${where}); ${advice}`,
     );
   }
-  return head;
+  return record;
 }
 
 function liveVersions(documents: ReadonlyMap<Version, Document>): Version[] {
@@ -71,7 +72,8 @@ async function readHead(
   base: Base | undefined,
   say: Say,
 ): Promise<HeadRecord | undefined> {
-  const { text, bytes, problem } = await readText(tree.root, path, MAX_HEAD_BYTES);
+  const { text, bytes, problem, elsewhere } = await tree.read(path, MAX_HEAD_BYTES);
+  if (elsewhere === true) return undefined;
   if (text === undefined || bytes === undefined) {
     say("head", "block", path, problem ?? "it can't be read");
     return undefined;
@@ -81,9 +83,9 @@ async function readHead(
     record = decodeHead(text, prompt.name, "it");
   } catch (error) {
     if (!isRegistryError(error)) throw error;
-    const marker = /^(?:<{7}|>{7}) /m.exec(text);
+    const marker = CONFLICT_MARKER.exec(text);
     if (marker === null) say("head", "block", path, error.message);
-    else say("head", "block", path, "it has a merge conflict; keep one side", locator(text)(marker.index));
+    else say("head", "block", path, `it has a merge conflict; ${MOVE_AGAIN}`, locator(text)(marker.index));
     return undefined;
   }
   const locate = locator(text);
@@ -118,7 +120,7 @@ async function readHead(
     );
   }
   judgeDigests(text, path, documents, say);
-  if (base !== undefined) await judgeGeneration(base, prompt, path, { bytes, record, at }, say);
+  if (base !== undefined) await judgeHeadChange(base, prompt, path, { bytes, record, at }, say);
   return record;
 }
 
@@ -155,37 +157,6 @@ function judgeDigests(text: string, path: string, documents: ReadonlyMap<Version
   }
 }
 
-export function isYanked(head: Head, version: Version): boolean {
+function isYanked(head: Head, version: Version): boolean {
   return Object.hasOwn(head.yanked, version);
-}
-
-/** A head that changed without a higher generation is a conflict to every folder that knows the other one. */
-async function judgeGeneration(
-  base: Base,
-  prompt: PromptFiles,
-  path: string,
-  now: { readonly bytes: Buffer; readonly record: HeadRecord; at(key: string): { line: number; column: number } },
-  say: Say,
-): Promise<void> {
-  const before = base.files.get(path);
-  if (before?.mode.startsWith("100") !== true || blobId(now.bytes, before.oid) === before.oid) return;
-  let then: HeadRecord;
-  try {
-    const bytes = await base.read(before.oid);
-    if (bytes.length > MAX_HEAD_BYTES) return;
-    then = decodeHead(bytes.toString("utf8"), prompt.name, path);
-  } catch (error) {
-    if (isRegistryError(error) && error.code !== "ABORTED") return;
-    throw error;
-  }
-  const { generation } = now.record.head;
-  if (generation > then.head.generation || sameHead(then, now.record)) return;
-  const message = `it changed, and its generation (${generation}) is not above that of the base (${then.head.generation}); use \`prompt-registry label\` and the like, or raise it`;
-  say("head", "block", path, message, now.at("generation"));
-}
-
-/** `latest` is a hint: a new version changes it, and makes no generation. */
-function sameHead(a: HeadRecord, b: HeadRecord): boolean {
-  const plain = ({ head, history }: HeadRecord) => JSON.stringify([head, history]);
-  return plain(a) === plain(b);
 }

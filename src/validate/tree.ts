@@ -1,6 +1,5 @@
 /** Looks at a folder without trusting anything in it: links are read, never followed, and nothing is read without a bound. */
-import { constants } from "node:fs";
-import { lstat, open, readdir, readlink } from "node:fs/promises";
+import { lstat, readdir, readlink } from "node:fs/promises";
 import { join } from "node:path";
 import { MAX_STORED_BYTES } from "../document.ts";
 import { flatVersionOf } from "../drivers/fs/flat.ts";
@@ -8,6 +7,8 @@ import { entryOf, linkTarget } from "../drivers/fs/layout.ts";
 import { isRegistryError, RegistryError, show, throwIfAborted } from "../errors.ts";
 import { compareNames, type Label, type PromptName, parseName } from "../names.ts";
 import type { Version } from "../semver.ts";
+import { type ReadFile, readBlob, readText } from "./content.ts";
+import type { BaseFile, Index } from "./git.ts";
 import type { Say, ValidateOptions } from "./types.ts";
 
 export interface VersionFile {
@@ -42,6 +43,9 @@ export interface Tree {
   /** Absolute. */
   readonly root: string;
   readonly prompts: ReadonlyMap<string, PromptFiles>;
+  /** Files that Git has and the folder has not, as they are left out of a sparse checkout. */
+  readonly skipped: Index["skipped"];
+  read(path: string, max: number): Promise<ReadFile>;
 }
 
 const MAX_DEPTH = 32;
@@ -50,16 +54,32 @@ const PROMPT_FILE = /\.(?:md|markdown|prompt)$/i;
 const ABOUT =
   /^(?:readme|license|licence|changelog|contributing|code_of_conduct|security|authors|notice|agents|claude)(?:\..*)?$/i;
 
-export async function readTree(root: string, say: Say, options: ValidateOptions): Promise<Tree> {
-  const walk: Walk = { root, say, options, prompts: new Map(), files: 0 };
+export async function readTree(root: string, index: Index, say: Say, options: ValidateOptions): Promise<Tree> {
+  const skipped = await notThere(root, index);
+  const read = (path: string, max: number) => {
+    const file = skipped.get(path);
+    return file === undefined ? readText(root, path, max) : readBlob(index, file.oid, max);
+  };
+  const walk: Walk = { root, say, options, read, prompts: new Map(), files: 0 };
   await visit(walk, "", 0);
-  return { root, prompts: walk.prompts };
+  for (const [path, file] of skipped) await visitSkipped(walk, path, file);
+  return { root, prompts: walk.prompts, skipped, read };
+}
+
+/** One that is there all the same is judged as it is there. */
+async function notThere(root: string, { skipped }: Index): Promise<Index["skipped"]> {
+  const gone = new Map<string, BaseFile>();
+  for (const [path, file] of skipped) {
+    if ((await lstat(join(root, path)).catch(() => undefined)) === undefined) gone.set(path, file);
+  }
+  return gone;
 }
 
 interface Walk {
   readonly root: string;
   readonly say: Say;
   readonly options: ValidateOptions;
+  readonly read: Tree["read"];
   readonly prompts: Map<string, PromptFiles>;
   files: number;
 }
@@ -98,6 +118,14 @@ async function visit(walk: Walk, folder: string, depth: number): Promise<void> {
   }
 }
 
+async function visitSkipped(walk: Walk, path: string, { mode }: BaseFile): Promise<void> {
+  const parts = path.split("/");
+  if (parts.some((part) => part.startsWith(".") || part === "node_modules")) return;
+  const file = parts.pop() as string;
+  if (mode === "120000") await visitLink(walk, parts.join("/"), file, path);
+  else if (mode.startsWith("100")) await visitFile(walk, parts.join("/"), file, path);
+}
+
 function visitHidden({ say }: Walk, file: string, path: string): void {
   const { kind } = entryOf(file);
   if (kind !== "temp" && kind !== "claim") return;
@@ -128,8 +156,12 @@ function promptOf({ say, prompts }: Walk, folder: string, path: string): PromptF
 }
 
 async function visitLink(walk: Walk, folder: string, file: string, path: string): Promise<void> {
-  const { root, say } = walk;
-  const text = await readlink(join(root, path)).catch(() => "");
+  const { root, say, read } = walk;
+  const { text = "", elsewhere } = await readlink(join(root, path)).then(
+    (text) => ({ text, elsewhere: undefined }),
+    () => read(path, MAX_LINK_BYTES),
+  );
+  if (elsewhere === true) return;
   const entry = entryOf(file);
   const label = entry.kind === "latest" ? "latest" : entry.kind === "page" ? entry.label : undefined;
   if (label === undefined) {
@@ -184,9 +216,9 @@ async function visitPage(
   label: Label | "latest" | undefined,
 ): Promise<void> {
   const { say } = walk;
-  const { size } = await lstat(join(walk.root, path));
-  if (size <= MAX_LINK_BYTES && label !== undefined) {
-    const text = (await readText(walk.root, path, MAX_LINK_BYTES)).text ?? "";
+  if (label !== undefined) {
+    const { text = "", elsewhere } = await walk.read(path, MAX_LINK_BYTES);
+    if (elsewhere === true) return;
     const target = linkTarget(text);
     if (target !== undefined) {
       promptOf(walk, folder, path)?.pointers.push({ label, path, target, text: text.trim() });
@@ -208,7 +240,7 @@ async function visitPage(
 /** One file for a prompt, as people write them before they have a registry. */
 async function visitFlat(walk: Walk, folder: string, stem: string, path: string): Promise<void> {
   const full = folder === "" ? stem : `${folder}/${stem}`;
-  const { text } = await readText(walk.root, path, MAX_STORED_BYTES);
+  const { text } = await walk.read(path, MAX_STORED_BYTES);
   const version = text === undefined ? ("0.0.0" as Version) : flatVersionOf(text, full as PromptName);
   if (version === undefined) {
     const detail = "no prompt of its own: a link, or a copy of what a link showed, of another one";
@@ -225,38 +257,5 @@ async function visitFlat(walk: Walk, folder: string, stem: string, path: string)
   );
   if (!prompt.versions.has(version)) {
     prompt.versions.set(version, { name: prompt.name, version, path, flat: true });
-  }
-}
-
-export interface ReadFile {
-  readonly bytes?: Buffer;
-  readonly text?: string;
-  /** Why there is none of either, or no text. */
-  readonly problem?: string;
-}
-
-/** Reads a regular file of at most `max` bytes. Never throws for what the file is. */
-export async function readText(root: string, path: string, max: number): Promise<ReadFile> {
-  let bytes: Buffer;
-  try {
-    // Neither a link, nor a pipe that nobody writes to.
-    const handle = await open(join(root, path), constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
-    try {
-      const stats = await handle.stat();
-      if (!stats.isFile()) return { problem: "it is no regular file" };
-      if (stats.size > max) return { problem: `it has ${stats.size} bytes; at most ${max} are allowed` };
-      bytes = await handle.readFile();
-    } finally {
-      await handle.close();
-    }
-  } catch (error) {
-    const { code } = error as NodeJS.ErrnoException;
-    return { problem: code === "ENOENT" ? "it is not there" : `it can't be read (${code ?? "unknown"})` };
-  }
-  if (bytes.length > max) return { problem: `it has more than ${max} bytes` };
-  try {
-    return { bytes, text: new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes) };
-  } catch {
-    return { bytes, problem: "it is not UTF-8" };
   }
 }

@@ -15,6 +15,7 @@ test("verify counts what is well", async () => {
     tombstones: 0,
     unsealed: 0,
     problems: [],
+    warnings: [],
   });
   expect(await world.run("verify", "nothing")).toMatchObject({ code: 3, out: "" });
 });

@@ -7,6 +7,7 @@ import {
   openSync,
   readdirSync,
   readFileSync,
+  readlinkSync,
   rmSync,
   writeFileSync,
 } from "node:fs";
@@ -46,6 +47,7 @@ function run(args: readonly string[], options: { readonly input?: string | Buffe
     cwd: folder,
     encoding: "utf8",
     input: options.input ?? "",
+    timeout: 30_000,
     env: { ...env, ...options.env },
   });
   return { code: status, out: stdout, err: stderr };
@@ -56,6 +58,7 @@ function shell(line: string) {
   const { status, stdout, stderr } = spawnSync("bash", ["--norc", "-c", line], {
     cwd: folder,
     encoding: "utf8",
+    timeout: 30_000,
     env: { ...env, P: `${process.execPath} ${bin}` },
   });
   return { code: status, out: stdout, err: stderr };
@@ -205,6 +208,77 @@ test("SIGINT and SIGTERM end a wait for stdin", async () => {
     expect(code).toBe(expected);
   }
   expect(run(["list", "--all"]).out).toBe("");
+});
+
+/** Whether a process has a file open, and so waits for what comes out of it. */
+function hasOpen(pid: number | undefined, path: string): boolean {
+  const fds = `/proc/${pid}/fd`;
+  try {
+    return readdirSync(fds).some((fd) => readlinkSync(join(fds, fd)) === path);
+  } catch {
+    return false;
+  }
+}
+
+test.runIf(process.platform === "linux")("one signal ends a wait for somebody to write to a named pipe", async () => {
+  spawnSync("mkfifo", ["p", "prompt-registry.config.json"], { cwd: folder });
+  const own = "prompt-registry.config.json";
+  for (const [waits, args, config] of [
+    ["p", ["push", "a", "p"], "/dev/null"],
+    ["p", ["restore", "a", "1.0.0", "p"], "/dev/null"],
+    ["p", ["list"], "p"],
+    ["p", ["copy", "memory:", "http://127.0.0.1:9"], "p"],
+    [own, ["list"], undefined],
+  ] as const) {
+    const child = spawn(process.execPath, [bin, ...args], {
+      cwd: folder,
+      env: { ...env, ...(config === undefined ? {} : { PROMPT_REGISTRY_CONFIG: config }) },
+    });
+    let err = "";
+    child.stderr.on("data", (chunk) => {
+      err += chunk;
+    });
+    const asking = setInterval(() => {
+      if (!hasOpen(child.pid, join(folder, waits))) return;
+      clearInterval(asking);
+      child.kill("SIGINT");
+    }, 5);
+    const late = setTimeout(() => child.kill("SIGKILL"), 8000);
+    const code = await new Promise((resolve) => child.on("close", resolve));
+    clearInterval(asking);
+    clearTimeout(late);
+    expect({ args, code, err }).toEqual({ args, code: 130, err: "prompt-registry: interrupted\n" });
+  }
+  const imported = run(["import", "p", "--format", "langfuse", "--dry-run"]);
+  expect(imported).toMatchObject({ code: 1, out: expect.stringContaining("it is not a regular file") });
+});
+
+test.runIf(process.platform === "linux")("a named pipe whose writer comes late, and pipes that bring nothing", () => {
+  expect(shell("mkfifo p; (sleep 0.3; printf 'one '; sleep 0.2; printf two) > p & $P push a p").err).toBe("");
+  expect(run(["get", "a"]).out).toBe("one two");
+  expect(shell("mkfifo q; (sleep 0.3; : > q) & $P push b q; $P push c <(true); $P push d <(seq 50000)").err).toBe("");
+  expect([run(["get", "b"]).out, run(["get", "c"]).out, run(["get", "d"]).out.length]).toEqual(["", "", 288_894]);
+  const config = `<(sleep 0.3; echo '{"storage":"file:./here"}')`;
+  expect(shell(`export PROMPT_REGISTRY_CONFIG; PROMPT_REGISTRY_CONFIG=${config} $P push e <(echo x)`).err).toBe("");
+  expect(existsSync(join(folder, "here"))).toBe(true);
+});
+
+// Of util-linux: it gives what it runs a terminal.
+const hasScript = process.platform === "linux" && spawnSync("script", ["--version"]).status === 0;
+
+test.runIf(hasScript)("a terminal that is named as a file, at which somebody takes their time", () => {
+  const typed = (command: string, text: string) =>
+    shell(`(sleep 1.5; printf '${text}\\n'; sleep 0.3; printf '\\4') | script -qec "${command}" /dev/null`);
+  expect(typed("$P push a /dev/tty", "typed")).toMatchObject({ code: 0, out: expect.stringContaining("created") });
+  expect(typed("$P push b /dev/stdin", "typed too")).toMatchObject({
+    code: 0,
+    out: expect.stringContaining("created"),
+  });
+  expect([run(["get", "a"]).out, run(["get", "b"]).out]).toEqual(["typed\n", "typed too\n"]);
+  writeFileSync(join(folder, "c.md"), "c");
+  const config = '{"storage":"file:./typed"}';
+  expect(typed("PROMPT_REGISTRY_CONFIG=/dev/tty $P push c c.md", config).out).toContain("created");
+  expect(existsSync(join(folder, "typed"))).toBe(true);
 });
 
 test("stdin that is closed or a file", () => {

@@ -1,4 +1,5 @@
 import { describe, expect, it } from "vitest";
+import { markOwn } from "../../src/github/own-commit.ts";
 import { proposing } from "../../src/github/proposing.ts";
 import { PromptRegistry } from "../../src/registry.ts";
 import type { GitHubRequest } from "../../src/testing/github/index.ts";
@@ -29,7 +30,19 @@ function inBetween(run: () => void, times = 1): { readonly calls: number } {
 const byHand = (message?: string) =>
   commitByGit(team.place.gitDir, BRANCH, [{ path: `${FILE}.note`, bytes: `${Math.random()}` }], message);
 /** As the same command on another machine would leave it. */
-const byAnother = () => byHand("support/triage: publish 1.0.0\n\nPrompt-Registry-Commit-Id: another");
+function byAnother(): void {
+  byHand();
+  const { gitDir } = team.place;
+  const said = (...args: readonly string[]) =>
+    git(gitDir, [...args])
+      .toString()
+      .trim();
+  const tree = said("rev-parse", `${BRANCH}^{tree}`);
+  const message = markOwn("support/triage: publish 1.0.0\n\nPrompt-Registry-Commit-Id: another", tree);
+  const author = ["-c", "user.name=another", "-c", "user.email=another@example.org"];
+  const made = said(...author, "commit-tree", tree, "-p", `${BRANCH}^`, "-m", message);
+  git(gitDir, ["update-ref", `refs/heads/${BRANCH}`, made]);
+}
 
 const ahead = () =>
   git(team.place.gitDir, ["rev-list", "--count", `main..${BRANCH}`])

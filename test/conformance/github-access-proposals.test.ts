@@ -120,6 +120,61 @@ describe("push --propose", () => {
     expect((await run("proposal", "merge", "9")).code).toBe(3);
   }, 60_000);
 
+  it("keeps what people made of our own commit, and goes on where they only brought it up to date", async () => {
+    const { push, run } = cli();
+    await (await open()).storePrompt({ name: "support/triage", version: "1.0.0", text: "one\n" });
+    const { gitDir } = team.place;
+    const file = "prompts/support/triage/v1.0.1.md";
+    const said = (...args: readonly string[]) =>
+      git(gitDir, [...args])
+        .toString()
+        .trim();
+    const person = ["-c", "user.name=Bo", "-c", "user.email=bo@example.org"];
+    const commit = (tree: string, parents: readonly string[], message: string) => {
+      const made = said(...person, "commit-tree", tree, ...parents.flatMap((one) => ["-p", one]), "-m", message);
+      said("update-ref", `refs/heads/${BRANCH}`, made);
+    };
+    const isKept = async () => {
+      const before = tip(BRANCH);
+      const refused = await push("three\n", "--propose");
+      expect([refused.code, refused.err]).toEqual([4, expect.stringContaining("merge or close that proposal first")]);
+      expect(tip(BRANCH)).toBe(before);
+      expect((await run("proposal", "close", String((await pulls())[0].number))).code).toBe(0);
+    };
+    const propose = async () => expect((await push("two\n", "--propose")).code).toBe(0);
+    // git commit --amend: other files under our message.
+    await propose();
+    let message = said("log", "-1", "--format=%B", BRANCH);
+    commitByGit(gitDir, BRANCH, [{ path: file, bytes: "by hand\n" }]);
+    commit(said("rev-parse", `${BRANCH}^{tree}`), ["main"], message);
+    await isKept();
+    // The same with other words.
+    await propose();
+    message = said("log", "-1", "--format=%B", BRANCH);
+    commit(said("rev-parse", `${BRANCH}^{tree}`), ["main"], message.replace("publish", "Publish"));
+    await isKept();
+    // A commit on top, with the message of ours.
+    await propose();
+    message = said("log", "-1", "--format=%B", BRANCH);
+    commitByGit(gitDir, BRANCH, [{ path: file, bytes: "by hand\n" }], message);
+    await isKept();
+    // The base is merged, with a change that neither side has.
+    await propose();
+    commitByGit(gitDir, "main", [{ path: "x", bytes: "x" }]);
+    const clean = said("merge-tree", "--write-tree", "main", BRANCH);
+    const own = tip(BRANCH);
+    commitByGit(gitDir, BRANCH, [{ path: file, bytes: "by hand\n" }]);
+    commit(said("merge-tree", "--write-tree", "main", BRANCH), [own, "main"], "Merge branch main");
+    await isKept();
+    // And without: nothing of anybody's is lost.
+    said("update-ref", `refs/heads/${BRANCH}`, own);
+    commit(clean, [own, "main"], "Merge branch main");
+    const opened = await push("two\n", "--propose");
+    expect(opened.code, opened.all).toBe(0);
+    const updated = await push("three\n", "--propose");
+    expect(updated.out, updated.all).toMatch(/updated/);
+  }, 60_000);
+
   it("is refused by the policy like any publication, and where there is no repository", async () => {
     const { push, world } = cli();
     const hidden = await push("Be nice.\u{e0041}\n", "--propose");

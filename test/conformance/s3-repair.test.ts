@@ -1,4 +1,4 @@
-import { DeleteObjectCommand } from "@aws-sdk/client-s3";
+import { DeleteObjectCommand, GetObjectCommand, ListObjectsV2Command, PutObjectCommand } from "@aws-sdk/client-s3";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { type S3Native, s3 } from "../../src/drivers/s3/index.ts";
 import { PromptRegistry } from "../../src/registry.ts";
@@ -94,6 +94,146 @@ describe("doctor of a bucket", () => {
     const later = await fresh();
     expect((await later.listVersions("a").all()).map(({ version }) => version)).toEqual(["1.0.0"]);
     expect((await later.getPrompt("a")).version).toBe("1.0.0");
+  });
+});
+
+describe("a head that was deleted behind the registry's back", () => {
+  const remove = async (...keys: readonly string[]) => {
+    const client = clientOf(place());
+    for (const key of keys) await client.send(new DeleteObjectCommand({ Bucket: BUCKET, Key: `${prefix}/${key}` }));
+    client.destroy();
+  };
+
+  async function lost(): Promise<void> {
+    const registry = await stocked("1.0.0", "1.1.0", "2.0.0", "2.1.0");
+    await registry.setLabel("a", "gone", "2.1.0");
+    await registry.setLabel("a", "production", "1.0.0");
+    await registry.yank("a", "2.0.0", { message: "wrong" });
+    await registry.setLabel("a", "gone", "1.1.0");
+    await registry.deleteVersion("a", "2.1.0");
+    await registry.rollback("a", { to: "1.0.0" });
+    await registry.close();
+    await remove("heads/a!.json");
+  }
+
+  async function expectAll(registry: PromptRegistry, labels = 3): Promise<void> {
+    expect(await registry.getPrompt("a@production")).toMatchObject({ version: "1.0.0" });
+    expect(await registry.getPrompt("a@gone")).toMatchObject({ version: "1.1.0" });
+    expect(await registry.getPrompt("a", { status: true })).toMatchObject({ version: "1.0.0" });
+    expect((await registry.listVersions("a").all()).filter(({ yanked }) => yanked !== undefined)).toMatchObject([
+      { version: "2.0.0", yanked: { reason: "wrong" } },
+    ]);
+    const actions = (await registry.history("a").all()).map(({ action }) => action);
+    expect(actions.filter((action) => action === "label")).toHaveLength(labels);
+    expect(actions).toEqual(expect.arrayContaining(["rollback", "yank", "remove"]));
+  }
+
+  it("is begun anew by a read with the labels, pin, yanks and history of latest.json", async () => {
+    await lost();
+    await expectAll(await fresh());
+  });
+
+  it("is so by a publish that knows nothing of it", async () => {
+    await lost();
+    await (await fresh()).storePrompt({ name: "a", version: "1.0.1", text: "later\n" });
+    await expectAll(await fresh());
+  });
+
+  it("is reported by doctor, and restored by --fix", async () => {
+    await lost();
+    expect(await doctor(false)).toMatchObject({ ok: false, found: [expect.stringContaining("heads/a!.json")] });
+    await remove("heads/a!.json");
+    expect(await doctor(true)).toMatchObject({ ok: true });
+    await expectAll(await fresh());
+    expect(await doctor(false)).toEqual({ ok: true, found: [] });
+  });
+
+  it("is what the next change goes by, also where no read may write it again", async () => {
+    await lost();
+    const single = { prefix, conditionalWrites: "single-writer" } as const;
+    const registry = new PromptRegistry(await s3(optionsOf(place(), single)));
+    expect(await registry.getPrompt("a@production")).toMatchObject({ version: "1.0.0" });
+    await registry.setLabel("a", "beta", "1.1.0");
+    await registry.storePrompt({ name: "a", version: "1.2.0", text: "x\n", expect: "1.0.0" });
+    await registry.close();
+    await expectAll(await fresh(), 4);
+  });
+
+  it("takes no pointer to a version that is not there", async () => {
+    await lost();
+    await remove("prompts/a/v1.1.0.md");
+    const registry = await fresh();
+    expect((await registry.getPrompt("a@production")).version).toBe("1.0.0");
+    await expect(registry.getPrompt("a@gone")).rejects.toMatchObject({ code: "NOT_FOUND" });
+    expect(await doctor(true)).toMatchObject({ ok: true });
+    expect(await doctor(false)).toEqual({ ok: true, found: [] });
+  });
+
+  it("keeps its older history, which lies in files of its own", async () => {
+    const registry = await stocked("1.0.0", "1.1.0");
+    for (let i = 0; i < 230; i++) await registry.setLabel("a", "production", i % 2 === 0 ? "1.0.0" : "1.1.0");
+    const before = await registry.history("a").all();
+    await registry.close();
+    await remove("heads/a!.json");
+    const later = await fresh();
+    expect((await later.getPrompt("a@production")).version).toBe("1.1.0");
+    expect(await later.history("a").all()).toEqual(before);
+  });
+
+  it("keeps it where writers put aside more or less of it for one place, of whom one was faster", async () => {
+    const registry = await stocked("1.0.0", "1.1.0");
+    for (let i = 0; i < 210; i++) await registry.setLabel("a", "production", i % 2 === 0 ? "1.0.0" : "1.1.0");
+    const before = await registry.history("a").all();
+    await registry.close();
+    const client = clientOf(place());
+    const of = (key: string) => ({ Bucket: BUCKET, Key: `${prefix}/${key}` });
+    const read = async (key: string) => {
+      const { Body } = await client.send(new GetObjectCommand(of(key)));
+      return JSON.parse((await Body?.transformToString()) ?? "") as { history: unknown[] };
+    };
+    const { Contents } = await client.send(new ListObjectsV2Command({ Bucket: BUCKET, Prefix: `${prefix}/history/` }));
+    expect(Contents).toHaveLength(1);
+    const file = await read(Contents?.[0]?.Key?.slice(prefix.length + 1) ?? "");
+    const { history } = await read("prompts/a/latest.json");
+    for (const [digit, entries] of [
+      ["f", file.history.slice(0, -3)],
+      ["0", [...file.history, ...history.slice(0, 3)]],
+    ] as const) {
+      const Body = JSON.stringify({ ...file, history: entries });
+      await client.send(new PutObjectCommand({ ...of(`history/a!/00000000-${digit.repeat(16)}.json`), Body }));
+      await remove("heads/a!.json");
+      const later = await fresh();
+      expect((await later.getPrompt("a@production")).version).toBe("1.1.0");
+      expect(await later.history("a").all()).toEqual(before);
+      await later.close();
+    }
+    client.destroy();
+  });
+
+  it("is not guessed where latest.json is damaged", async () => {
+    await lost();
+    const client = clientOf(place());
+    await client.send(new PutObjectCommand({ Bucket: BUCKET, Key: `${prefix}/prompts/a/latest.json`, Body: "{" }));
+    client.destroy();
+    const registry = await fresh();
+    await expect(registry.getPrompt("a@production")).rejects.toMatchObject({ code: "CORRUPT" });
+    expect((await registry.getPrompt("a@1.0.0")).version).toBe("1.0.0");
+    expect((await registry.doctor({ fix: true })).findings).toMatchObject([
+      { kind: "corrupt", repaired: false, detail: expect.stringContaining("latest.json") },
+    ]);
+  });
+
+  it("was begun anew without it: doctor says so, and goes back only when asked to", async () => {
+    await lost();
+    const bare = new PromptRegistry(await s3(optionsOf(place(), { prefix, latestJson: false })));
+    await bare.setLabel("a", "since", "1.1.0");
+    await bare.close();
+    await expect((await fresh()).getPrompt("a@production")).rejects.toMatchObject({ code: "NOT_FOUND" });
+    expect(await doctor(true)).toEqual({ ok: false, found: ["head heads/a!.json"] });
+    const { findings } = await (await fresh()).doctor({ fix: ["head"] });
+    expect(findings).toMatchObject([{ kind: "head", repaired: true, detail: expect.stringContaining("latest.json") }]);
+    await expectAll(await fresh(), 4);
+    expect((await (await fresh()).getPrompt("a@since")).version).toBe("1.1.0");
   });
 });
 

@@ -55,7 +55,7 @@ export const S3_BUDGETS: Readonly<Record<BudgetOperation, number>> = {
   readLatest: 2,
   readMany: 50,
   publish: 3,
-  publishMany: 50 * 4,
+  publishMany: 50 * 5,
   moveHead: 2,
   listPrompts: 1 + 100,
   listPromptsWithHeads: 1,

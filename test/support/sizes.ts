@@ -13,7 +13,7 @@ export const HISTORY_CALLS = runsFrom("PROMPT_REGISTRY_HISTORY_CALLS", 80);
  * Of the points at which a process is stopped or a system call fails, every how many. The shim, which does all of them in the
  * driver's own calls, is faster than strace by far.
  */
-export const STRACE_EVERY = process.env.PROCESS_FULL === "1" ? 1 : 2;
+export const STRACE_EVERY = process.env.PROCESS_FULL === "1" ? 1 : 4;
 
 /**
  * Tests of the contract's suite that together take longer than all the others, over a store that is asked by requests. Where

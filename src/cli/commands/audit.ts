@@ -101,7 +101,11 @@ async function placeOf({ io, storage }: Context, given: string | undefined): Pro
   const { loadConfig } = await import("../../config.ts");
   const { serverPlaces } = await import("../../server/access/configured.ts");
   const { absolute } = await import("../../server/access/places.ts");
-  const config = await loadConfig(storage === undefined ? {} : { storage }, { cwd: io.cwd, env: io.env });
+  const config = await loadConfig(storage === undefined ? {} : { storage }, {
+    cwd: io.cwd,
+    env: io.env,
+    signal: io.signal,
+  });
   const { audit } = await serverPlaces(config, { audit: given });
   if (audit === false)
     throw new RegistryError("CONFIG", "no audit log is kept here; name one with --audit", { field: "audit" });

@@ -130,7 +130,7 @@ async function openFor({ io }: Context, words: readonly string[]): Promise<Promp
   const storage = at >= 0 ? words[at + 1] : words.find((w) => w.startsWith("--storage="))?.slice("--storage=".length);
   if (io.open !== undefined) return io.open(storage);
   const { openRegistry } = await import("../../config.ts");
-  return openRegistry(storage === undefined ? {} : { storage }, { cwd: io.cwd, env: io.env });
+  return openRegistry(storage === undefined ? {} : { storage }, { cwd: io.cwd, env: io.env, signal: io.signal });
 }
 
 async function namesFrom(registry: PromptRegistry, prefix: string, signal: AbortSignal): Promise<Candidate[]> {

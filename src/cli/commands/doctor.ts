@@ -48,6 +48,7 @@ export const command = defineCommand({
     if (context.json) terminal.json(report);
     else {
       printFindings(context, report.findings);
+      for (const warning of report.warnings) terminal.warn(warning);
       const open = report.findings.filter((f) => !f.repaired).length;
       const repaired = report.findings.length - open;
       const parts = [...(repaired > 0 ? [`${repaired} repaired`] : []), ...(open > 0 ? [count(open, "problem")] : [])];

@@ -1,11 +1,12 @@
 import { access } from "node:fs/promises";
-import { join } from "node:path";
+import { join, relative } from "node:path";
 import { RegistryError } from "../../errors.ts";
 import type { PromptRegistry } from "../../registry.ts";
 import { createWhole, writeFault } from "../../whole-file.ts";
 import { usageError } from "../args.ts";
 import { AUTHOR, type Context, defineCommand } from "../command.ts";
 import { FINDINGS } from "../exit.ts";
+import { ignoreOwn } from "../gitignore.ts";
 import { reason } from "../input.ts";
 
 const FILE = "prompt-registry.config.json";
@@ -17,8 +18,8 @@ export const command = defineCommand({
   usage: [""],
   details: [
     `Tries the storage out and writes ${FILE} into this folder, so that every later call here`,
-    "finds the prompts without --storage. A folder needs no set-up: `push` creates what it needs. Exits with 1, and writes",
-    "nothing, when the storage does not work.",
+    "finds the prompts without --storage. A folder needs no set-up: `push` creates what it needs. In a work tree of Git, it",
+    "gets a .gitignore for what is each clone's own. Exits with 1, and writes nothing, when the storage does not work.",
   ],
   arguments: [],
   options: {
@@ -59,8 +60,19 @@ export const command = defineCommand({
       return FINDINGS;
     }
     await writeConfig(context, { storage, ...(values.author === undefined ? {} : { author: values.author }) });
-    if (context.json) terminal.json({ status: "created", config: FILE, storage });
-    else terminal.out(`${FILE} created (storage ${storage})\n`);
+    const ignored = await ignoreOwn(storage, io.cwd);
+    const made = ignored?.status === "created" ? relative(io.cwd, ignored.file) : undefined;
+    if (context.json) {
+      terminal.json({ status: "created", config: FILE, storage, ...(made === undefined ? {} : { gitignore: made }) });
+    } else {
+      terminal.out(`${FILE} created (storage ${storage})\n`);
+      if (made !== undefined) terminal.out(`${made} created\n`);
+    }
+    if (ignored?.status === "missing") {
+      terminal.warn(
+        `write ".heads/" into ${relative(io.cwd, ignored.file)}: it is each clone's own, and does not belong into Git`,
+      );
+    }
     if (io.env.PROMPT_REGISTRY_STORAGE) terminal.warn(`PROMPT_REGISTRY_STORAGE is set and goes before ${FILE}`);
     terminal.hint(
       "next: `prompt-registry push NAME FILE` stores a prompt, `prompt-registry import DIR` a folder of them",

@@ -144,7 +144,11 @@ async function placesOf(
 ): Promise<ServerPlaces> {
   const { loadConfig } = await import("../../config.ts");
   const { serverPlaces } = await import("../../server/access/configured.ts");
-  const config = await loadConfig(storage === undefined ? {} : { storage }, { cwd: io.cwd, env: io.env });
+  const config = await loadConfig(storage === undefined ? {} : { storage }, {
+    cwd: io.cwd,
+    env: io.env,
+    signal: io.signal,
+  });
   return serverPlaces(config, given);
 }
 

@@ -57,7 +57,11 @@ interface Settings {
 async function settingsOf({ io, storage }: Context, path: string | undefined): Promise<Settings> {
   const { loadConfig } = await import("../../config.ts");
   const { createPolicy } = await import("../../policy/index.ts");
-  const config = await loadConfig(storage === undefined ? {} : { storage }, { cwd: io.cwd, env: io.env });
+  const config = await loadConfig(storage === undefined ? {} : { storage }, {
+    cwd: io.cwd,
+    env: io.env,
+    signal: io.signal,
+  });
   const file = config.storage?.backend === "file" ? config.storage : undefined;
   return {
     folder: resolve(io.cwd, path ?? file?.path ?? "."),

@@ -26,6 +26,7 @@ export const command = defineCommand({
     if (context.json) terminal.json(report);
     else {
       printFindings(context, report.problems);
+      for (const warning of report.warnings) terminal.warn(warning);
       const { prompts, documents, tombstones, unsealed, problems } = report;
       const more = [
         ...(tombstones > 0 ? [`${tombstones} deleted`] : []),

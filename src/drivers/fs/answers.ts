@@ -7,8 +7,9 @@ import { documentKey, readVersion, type StoredVersion } from "./documents.ts";
 import { sameStamp } from "./files.ts";
 import { promptPath } from "./folder.ts";
 import { versionFile } from "./layout.ts";
+import { rootOf, sureOfRoot } from "./root.ts";
 import { currentState, loadState, MAX_ROUNDS, nextGenerationPath, type PromptState, withHidden } from "./state.ts";
-import { at, rootOf, type Store } from "./store.ts";
+import { at, type Store } from "./store.ts";
 import { pause, type Task } from "./task.ts";
 
 const ABSENT: ReadAnswer = Object.freeze({ status: "absent" });
@@ -22,6 +23,8 @@ export function* answer(store: Store, ask: ReadAsk): Task<ReadAnswer> {
   if (selector.kind === "version") fresh = yield* exact(store, root, name, selector.version);
   else if (selector.kind === "head") fresh = yield* headAnswer(store, root, name);
   else fresh = yield* pointed(store, root, ask);
+  if (fresh === ABSENT) yield* sureOfRoot(store, root);
+  else store.inhabited = true;
   if (known !== undefined && "revision" in fresh && fresh.revision === known)
     return { status: "unchanged", revision: known };
   return fresh;

@@ -1,10 +1,11 @@
 import type { HistoryEntry } from "../../driver.ts";
 import type { PromptName } from "../../names.ts";
-import { createOnly, discard, helpCreate, NotCreated, writeTemp } from "./create.ts";
+import { createOnly, discard, helpCreate, NotCreated, pathOfTemp, writeTemp } from "./create.ts";
 import { errno } from "./failure.ts";
 import { closeFolder, type Folder, openFolder, refused, syncFolder } from "./folder.ts";
 import { checkHeadSize, encodeGeneration, type Generation, loadEntries } from "./generations.ts";
 import { generationFile, HEADS_DIR, versionFile } from "./layout.ts";
+import { timeAfter } from "./replaced.ts";
 import { isPending, loadState, type PromptState } from "./state.ts";
 import type { Store } from "./store.ts";
 import { call, type Task } from "./task.ts";
@@ -37,6 +38,8 @@ export function* appendGeneration(
     if (heads === undefined) throw refused(path, "vanished");
     const temp = yield* writeTemp(heads, written, store.hardLinks === false);
     try {
+      const time = yield* timeAfter(store, root, state?.loaded.json?.stamp);
+      if (time !== undefined) yield* call("utimes", `${heads.at}/${pathOfTemp(temp)}`, time);
       const status = yield* createOnly(store, heads, temp, generationFile(generation.record.head.generation));
       if (status === "exists") return status;
     } catch (error) {

@@ -7,7 +7,8 @@ import { failure } from "./failure.ts";
 import { closeFolder, type Folder, openFolder, syncFolder } from "./folder.ts";
 import { tempFile } from "./layout.ts";
 import { showLink } from "./projections.ts";
-import { rootOf, type Store } from "./store.ts";
+import { freshRootOf, isEmpty } from "./root.ts";
+import type { Store } from "./store.ts";
 import { call, type Task } from "./task.ts";
 
 /** Tries everything the driver relies on, in the folder itself, and leaves nothing behind. */
@@ -18,7 +19,9 @@ export function* check(store: Store, closed: boolean): Task<HealthCheck[]> {
     checks.push({ name, ok: false, detail: failure(error, store.base, { path: store.base }).message });
   let root: string | undefined;
   try {
-    root = yield* rootOf(store);
+    root = yield* freshRootOf(store);
+    // A server may be asked for its health long before it is asked for a prompt.
+    if (root !== undefined && !store.inhabited) store.inhabited = !(yield* isEmpty(root));
   } catch (error) {
     problem("root", error);
     return checks;

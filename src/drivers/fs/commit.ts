@@ -8,6 +8,7 @@ import { failure } from "./failure.ts";
 import { filesIn, MAX_FILE_BYTES } from "./files.ts";
 import { closeFolder, ensureFolders, ensureRoot, openFolder, promptPath, refused, syncWays } from "./folder.ts";
 import type { Reservation } from "./generations.ts";
+import { checkHeadFile } from "./head-file.ts";
 import { LATEST_FILE } from "./layout.ts";
 import { adoptFlat } from "./legacy.ts";
 import { touchChanged } from "./names.ts";
@@ -17,7 +18,7 @@ import { discardAll, firstTaken, linkAll, type Writing, writeTemps } from "./slo
 import type { PromptState } from "./state.ts";
 import { at, type Store } from "./store.ts";
 import { all, call, type Task } from "./task.ts";
-import { firstKept, putTombstones, restoreDocuments } from "./tombstones.ts";
+import { callOff, comingBack, firstKept, putBack, putTombstones, restoreDocuments } from "./tombstones.ts";
 
 /** Said of a change that is committed although its links could not be brought up to date. */
 const POINTER_PENDING = ["pointerPending"];
@@ -62,6 +63,7 @@ function* applyChange(
       folder = yield* openFolder(store, root, path);
     }
     if (folder === undefined) throw refused(path, "vanished while it was written to");
+    store.inhabited = true;
     writing = { store, root, commit, change, folder, fresh, visible: false };
     // What is written now may be what makes the prompt show up in lists.
     const appears = fresh || (yield* call("lstat", `${folder.at}/${LATEST_FILE}`)) === undefined;
@@ -142,8 +144,12 @@ function* applyFull(writing: Writing, appears: boolean): Task<Outcome> {
   const inTheWay = (yield* firstTaken(writing, documents, true)) ?? (yield* firstKept(writing, change.restore ?? []));
   if (inTheWay !== undefined) return { status: "exists", existing: inTheWay.document };
   if (head !== undefined && head.expect !== revision) return { status: "conflict", added: false };
+  if (state !== undefined) yield* checkHeadFile(store, root, folder.path, state);
   const generation = state?.loaded.generation ?? 0;
   const before: Head = state?.state.head ?? EMPTY_HEAD;
+  // Before anything can be seen: from here on whatever a remover buries of it is put back.
+  const back = yield* comingBack(writing, before, head?.next ?? before);
+  if (back === "buried") return { status: "conflict", added: false };
   // Without documents a head of the same change is guarded by its own compare-and-set.
   const reserves = guard !== undefined && (documents.length > 0 || head === undefined);
   const base = generation + (reserves ? 1 : 0);
@@ -182,6 +188,7 @@ function* applyFull(writing: Writing, appears: boolean): Task<Outcome> {
   const refusedRestore = yield* restoreDocuments(writing, change.restore ?? []);
   if (refusedRestore !== undefined) return { status: "exists", existing: refusedRestore.document };
   const added = documents.length > 0 || (change.restore ?? []).length > 0;
+  yield* callOff(writing, "bury", back);
   if (next !== undefined) {
     try {
       const status = yield* appendGeneration(store, root, folder, under, next, text);
@@ -194,6 +201,9 @@ function* applyFull(writing: Writing, appears: boolean): Task<Outcome> {
     writing.visible = true;
   }
   const newest = next?.record.head.generation ?? base;
+  // Again: somebody may have begun before the head was moved.
+  yield* callOff(writing, "bury", back);
+  yield* putBack(writing, back, newest);
   yield* putTombstones(writing, change.remove ?? [], head?.next ?? before, newest);
   return yield* finish(writing, before, head?.next, appears);
 }

@@ -36,8 +36,12 @@ function inBox(file: string): string {
   return `${file}/${file.slice(tempFile("").length)}`;
 }
 
-export function* writeTemp(folder: Folder, text: string, boxed: boolean): Task<Temp> {
-  const file = tempFile(randomUUID());
+/** Where its file lies, in its folder. */
+export function pathOfTemp({ file, boxed }: Pick<Temp, "file" | "boxed">): string {
+  return boxed ? inBox(file) : file;
+}
+
+export function* writeTemp(folder: Folder, text: string, boxed: boolean, file = tempFile(randomUUID())): Task<Temp> {
   const temp: Temp = { file, bytes: Buffer.from(text), boxed };
   try {
     if (boxed) yield* call("mkdir", `${folder.at}/${file}`);

@@ -5,7 +5,8 @@ import type { PromptName } from "../../names.ts";
 import { changedAt } from "./files.ts";
 import { HEADS_DIR } from "./layout.ts";
 import { startWalk, walkNames } from "./names.ts";
-import { rootOf, type Store } from "./store.ts";
+import { freshRootOf } from "./root.ts";
+import type { Store } from "./store.ts";
 import { call, type Task } from "./task.ts";
 
 // The kernel stamps files with a clock that ticks every 1 to 10 ms.
@@ -38,12 +39,12 @@ export function* changes(
   query: { readonly cursor?: Cursor; readonly limit: number },
 ): Task<Page<ChangeEvent>> {
   const now = Date.now();
+  const root = yield* freshRootOf(store);
   if (query.cursor === undefined) return { items: [], cursor: encode({ since: now, started: 0, told: "" }) };
   const from = decode(query.cursor);
   const started = from.told === "" ? now : from.started;
   const since = from.since > now ? 0 : from.since - SLACK_MS;
   const left: Changed[] = [];
-  const root = yield* rootOf(store);
   if (root !== undefined) {
     const walk = yield* startWalk(store, root);
     yield* walkNames(walk, "", "", function* ({ name, folder }) {
@@ -51,6 +52,7 @@ export function* changes(
       const hash = createHash("sha256").update(name).digest("hex");
       if (hash < from.told) return true;
       const stats = yield* call("lstat", `${root}/${name}`);
+      if (stats === undefined) walk.doubt = true;
       const heads = folder.headed ? yield* call("lstat", `${root}/${name}/${HEADS_DIR}`) : undefined;
       const changed = Math.max(stats === undefined ? 0 : changedAt(stats), heads === undefined ? 0 : changedAt(heads));
       if (changed >= since) left.push({ name, hash });

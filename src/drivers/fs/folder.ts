@@ -3,7 +3,8 @@ import { dirname, join, sep } from "node:path";
 import { RegistryError } from "../../errors.ts";
 import type { PromptName } from "../../names.ts";
 import { errno, failure, isErrno } from "./failure.ts";
-import { rootOf, type Store } from "./store.ts";
+import { placeOf, Replaced, rootHolds, rootOf } from "./root.ts";
+import type { Store } from "./store.ts";
 import { allOrThrow, call, release, type Task } from "./task.ts";
 
 // Windows has no such flags, and no way to sync a folder either.
@@ -201,10 +202,6 @@ export function* ensureFolders(store: Store, root: string, names: readonly Promp
 /** Of a folder that this process made, and has not looked at since. */
 const MADE_HERE = "";
 
-function placeOf({ dev, ino }: Stats): string {
-  return `${dev}:${ino}`;
-}
-
 function remember(store: Store, path: string, place: string): void {
   if (store.durable.size > 200_000) store.durable.clear();
   store.durable.set(path, place);
@@ -249,6 +246,8 @@ export function* syncWays(
 
 function* makeLevel(store: Store, root: string, up: string, children: ReadonlySet<string>): Task<void> {
   const path = up === "" ? root : promptPath(root, up as PromptName);
+  // What is stored in a mount point without its disk is hidden as soon as that is back.
+  if (up === "" && !(yield* rootHolds(store, root)) && store.root !== root) throw new Replaced(store);
   const folder = yield* openFolder(store, root, path);
   if (folder === undefined) {
     throw new RegistryError("UNAVAILABLE", `${path} vanished while a prompt was stored in it`, { backend: "fs", path });

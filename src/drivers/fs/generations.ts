@@ -8,6 +8,7 @@ import type { PromptName } from "../../names.ts";
 import { isVersion, type Version } from "../../semver.ts";
 import { MAX_HEAD_BYTES, namesIn, readWhole, type Stamp, stampOf } from "./files.ts";
 import { generationFile, generationOf, HEAD_FILE, HEADS_DIR, isTemp } from "./layout.ts";
+import { wasPutThere } from "./replaced.ts";
 import type { Scan } from "./scan.ts";
 import { at, type Store } from "./store.ts";
 import type { Task } from "./task.ts";
@@ -24,7 +25,7 @@ export interface Generation {
   readonly record: HeadRecord;
   readonly commit: string;
   readonly adds: readonly Reservation[];
-  /** The history before the first generation here, as a clone's `latest.json` told it. */
+  /** All of the history before it, as a `latest.json` told it that came from elsewhere; what is in earlier files is not it. */
   readonly base?: readonly HistoryEntry[];
 }
 
@@ -36,7 +37,7 @@ export interface LoadedHead {
   /** Highest generation here; the next head is written as the one after it. */
   readonly generation: number;
   readonly adds: readonly Reservation[];
-  /** `latest.json`, where it could be read. */
+  /** `latest.json`, where it could be read. Of its history only the last entry, where the head is that of the generations. */
   readonly json?: { readonly record: HeadRecord; readonly stamp: Stamp };
 }
 
@@ -122,11 +123,13 @@ export function* readGeneration(
   name: PromptName,
   path: string,
   number: number,
-): Task<Generation> {
+): Task<Generation & { readonly stamp: Stamp }> {
   const file = `${HEADS_DIR}/${generationFile(number)}`;
   const context = at(name, file);
   const found = yield* readWhole(store, root, `${path}/${file}`, context, { max: MAX_HEAD_BYTES });
-  if (found !== undefined) return decodeGeneration(found.text, name, number, `${name}/${file}`);
+  if (found !== undefined) {
+    return { ...decodeGeneration(found.text, name, number, `${name}/${file}`), stamp: stampOf(found.stats) };
+  }
   throw new RegistryError("CORRUPT", `${name}/${file} vanished; head generations must never be removed`, context);
 }
 
@@ -150,7 +153,8 @@ export function* readHeadFile(
 }
 
 /**
- * The head: the last of the generations, or what a clone's `latest.json` says where that is newer. Labels and pin of
+ * The head: the last of the generations, or what `latest.json` says where that is newer: by its generation, as in a clone
+ * that others' changes came into, or because Git put it there since, for a branch that says something else. Labels and pin of
  * a file that came from elsewhere are no authority over what is there, so those without a version are left out.
  */
 export function* loadHead(store: Store, root: string, name: PromptName, path: string, scan: Scan): Task<LoadedHead> {
@@ -165,7 +169,13 @@ export function* loadHead(store: Store, root: string, name: PromptName, path: st
     // The chain is the truth; a projection that was cut or merged badly must not stop anybody.
     if (chain === undefined || !isRegistryError(error, "CORRUPT")) throw error;
   }
-  if (json !== undefined && json.record.head.generation > (top ?? 0)) {
+  const newer =
+    json !== undefined &&
+    (json.record.head.generation > (top ?? 0) ||
+      (chain !== undefined &&
+        !sameHead(name, json.record.head, chain.record.head) &&
+        (yield* wasPutThere(store, root, json.stamp, chain.stamp))));
+  if (json !== undefined && newer) {
     const { head } = json.record;
     const known = dropMissing(head, scan);
     // The same generation can come back with other content (a forced push), so the number alone names nothing.
@@ -174,7 +184,7 @@ export function* loadHead(store: Store, root: string, name: PromptName, path: st
       source: "json",
       head: known,
       revision: `g${head.generation}.${mark}`,
-      generation: head.generation,
+      generation: Math.max(head.generation, top ?? 0),
       adds: [],
       json,
     };
@@ -186,9 +196,17 @@ export function* loadHead(store: Store, root: string, name: PromptName, path: st
     revision: `g${top}`,
     generation: top,
     adds: chain.adds,
-    // Its history is in the generations, and need not be remembered.
-    ...(json === undefined ? {} : { json: { ...json, record: { ...json.record, history: [] } } }),
+    // The rest of its history is in the generations, and need not be remembered.
+    ...(json === undefined
+      ? {}
+      : { json: { ...json, record: { ...json.record, history: json.record.history.slice(-1) } } }),
   };
+}
+
+/** Whether two heads are the same to the letter, their generations too. */
+export function sameHead(name: PromptName, a: Head, b: Head): boolean {
+  if (a.generation !== b.generation) return false;
+  return encodeHead({ name, head: a, history: [] }) === encodeHead({ name, head: b, history: [] });
 }
 
 function dropMissing(head: Head, scan: Scan): Head {
@@ -201,7 +219,10 @@ function dropMissing(head: Head, scan: Scan): Head {
   });
 }
 
-/** Head entries, oldest first: those of the chain in its order, after those that a clone brought along. */
+/**
+ * Head entries, oldest first: those of the generations in their order, or of the `latest.json` that counts in their stead. What
+ * was cut from the beginning of that one is in the generations, and what only they have is another branch's.
+ */
 export function* loadEntries(
   store: Store,
   root: string,
@@ -210,21 +231,21 @@ export function* loadEntries(
   scan: Scan,
   loaded: LoadedHead,
 ): Task<HistoryEntry[]> {
-  const entries: HistoryEntry[] = [];
-  const seen = new Set<string>();
-  // A list may tell again what was told before, but what it tells twice happened twice.
-  const addNew = (list: readonly HistoryEntry[]) => {
-    const fresh = list.filter((entry) => !seen.has(JSON.stringify(entry)));
-    for (const entry of fresh) seen.add(JSON.stringify(entry));
-    entries.push(...fresh);
-  };
+  let entries: HistoryEntry[] = [];
   const numbers = scan.heads ? yield* generationNumbers(name, path) : [];
   for (const number of numbers) {
     const { record, base } = yield* readGeneration(store, root, name, path, number);
-    if (base !== undefined) addNew(base);
-    for (const entry of record.history) seen.add(JSON.stringify(entry));
+    if (base !== undefined) entries = [...base];
     entries.push(...record.history);
   }
-  if (loaded.source === "json" && loaded.json !== undefined) addNew(loaded.json.record.history);
-  return entries;
+  if (loaded.source !== "json" || loaded.json === undefined) return entries;
+  const { history } = loaded.json.record;
+  const keys = entries.map((entry) => JSON.stringify(entry));
+  const [first] = history;
+  const common = first === undefined ? -1 : keys.indexOf(JSON.stringify(first));
+  if (common >= 0) return [...entries.slice(0, common), ...history];
+  if (loaded.json.record.head.generation <= (numbers.at(-1) ?? 0)) return [...history];
+  // It goes on from generations of which nothing is left in it.
+  const known = new Set(keys);
+  return [...entries, ...history.filter((entry) => !known.has(JSON.stringify(entry)))];
 }

@@ -11,6 +11,7 @@ import { listPrompts } from "./listing.ts";
 import { history, listVersions } from "./log.ts";
 import { Lru } from "./lru.ts";
 import { repair } from "./repair.ts";
+import { Replaced } from "./root.ts";
 import type { FsOptions, Store } from "./store.ts";
 import { type AsyncOptions, allOrThrow, runAsync, runSync, type Task } from "./task.ts";
 
@@ -41,6 +42,9 @@ function openStore(options: FsOptions): Store {
     base: resolve(path, dir === "" ? "." : dir.replace(/^[/\\]+/, "")),
     mode,
     root: undefined,
+    place: undefined,
+    inhabited: false,
+    git: undefined,
     procFd: undefined,
     symlinks: links === "auto" ? undefined : links === "symlink",
     hardLinks: hardLinks === "never" ? false : undefined,
@@ -73,10 +77,17 @@ export function fs(options: FsOptions): StorageDriver<{ readonly root: string }>
   }
 
   /** Runs what only looks. Its result may be waited for in vain, so an abort need not wait. */
-  async function look<T>(task: Task<T>, op: Operation | undefined, operation: string): Promise<T> {
+  async function look<T>(make: () => Task<T>, op: Operation | undefined, operation: string): Promise<T> {
     enter(op, operation);
+    const run = () =>
+      embedded ? runSync(make(), store.io) : abortable(runAsync(make(), store.io, hops), op, operation);
     try {
-      return embedded ? runSync(task, store.io) : await abortable(runAsync(task, store.io, hops), op, operation);
+      try {
+        return await run();
+      } catch (error) {
+        if (!(error instanceof Replaced)) throw error;
+        return await run();
+      }
     } catch (error) {
       throw failure(error, `${operation} failed`, { operation, location: store.base });
     }
@@ -102,25 +113,25 @@ export function fs(options: FsOptions): StorageDriver<{ readonly root: string }>
         const quick = ask.known === undefined ? quickAnswer(store, ask) : undefined;
         if (quick !== undefined) return [quick];
       }
-      return await look(allOrThrow(asks.map((ask): Task<ReadAnswer> => answer(store, ask))), op, "read");
+      return await look(() => allOrThrow(asks.map((ask): Task<ReadAnswer> => answer(store, ask))), op, "read");
     },
     async listPrompts(query, op) {
       if (query.text !== undefined) {
         throw new RegistryError("UNSUPPORTED", "the fs storage has no text search", { backend: "fs" });
       }
-      return await look(listPrompts(store, query), op, "listPrompts");
+      return await look(() => listPrompts(store, query), op, "listPrompts");
     },
     async listVersions(name, query, op) {
-      return await look(listVersions(store, name, query), op, "listVersions");
+      return await look(() => listVersions(store, name, query), op, "listVersions");
     },
     async history(name, query, op) {
-      return await look(history(store, name, query), op, "history");
+      return await look(() => history(store, name, query), op, "history");
     },
     async changes(query, op) {
       enter(op, "changes");
       // What was done before the first cursor must lie behind it, by more than a tick of the file system's clock.
       if (query.cursor === undefined) await new Promise((resolve) => setTimeout(resolve, SLACK_MS + 5));
-      return await look(changes(store, query), op, "changes");
+      return await look(() => changes(store, query), op, "changes");
     },
     async commit(commit, op) {
       enter(op, "commit");

@@ -49,6 +49,20 @@ export function isTemp(file: string): boolean {
   return file.startsWith(TEMP_PREFIX);
 }
 
+const ID_LENGTH = 36;
+
+/** What is about to take the place of a version: a tombstone, or the document again. Whoever decides otherwise takes it away. */
+export type Pending = "bury" | "unbury";
+
+export function pendingFile(what: Pending, version: Version, id: string): string {
+  return tempFile(`${what}-${version}-${id}`);
+}
+
+export function isPending(what: Pending, file: string, version: Version): boolean {
+  const start = pendingFile(what, version, "");
+  return file.startsWith(start) && file.length === start.length + ID_LENGTH;
+}
+
 /** The folder that stands for the right to fill a slot where there are no hard links. */
 export function claimDir(file: string): string {
   return CLAIM_PREFIX + file;

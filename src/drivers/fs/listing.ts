@@ -5,8 +5,9 @@ import { badCursor } from "../../history.ts";
 import { isName, type PromptName } from "../../names.ts";
 import { removedVersions } from "./log.ts";
 import { type Candidate, startWalk, type Walk, walkNames } from "./names.ts";
+import { rootOf } from "./root.ts";
 import { currentState } from "./state.ts";
-import { rootOf, type Store } from "./store.ts";
+import type { Store } from "./store.ts";
 import type { Task } from "./task.ts";
 
 export function* listPrompts(store: Store, query: ListQuery): Task<Page<PromptEntry>> {
@@ -47,6 +48,7 @@ function* entryFor(walk: Walk, candidate: Candidate, query: ListQuery): Task<Pro
   const removed = live ? {} : { removed: true as const };
   if (query.include !== "heads") return { name, ...removed };
   const state = yield* currentState(walk.store, walk.root, name);
+  if (state === undefined) walk.doubt = true;
   const head: HeadState = state?.state ?? { head: EMPTY_HEAD, revision: null };
   return { name, head, ...removed };
 }
@@ -68,9 +70,13 @@ export function* isLive(walk: Walk, { name, folder, flat }: Candidate): Task<boo
   }
 }
 
-function* looksLive({ store, root }: Walk, name: PromptName): Task<boolean | undefined> {
+function* looksLive(walk: Walk, name: PromptName): Task<boolean | undefined> {
+  const { store, root } = walk;
   const state = yield* currentState(store, root, name);
-  if (state === undefined) return undefined;
+  if (state === undefined) {
+    walk.doubt = true;
+    return undefined;
+  }
   const { yanked } = state.state.head;
   const { marks } = state.scan;
   for (const version of state.files.keys()) {
@@ -78,6 +84,6 @@ function* looksLive({ store, root }: Walk, name: PromptName): Task<boolean | und
   }
   const removed = yield* removedVersions(store, root, state);
   if (removed.size < state.files.size) return true;
-  // A head without any version or tombstone is no prompt that a list could show.
-  return state.files.size === 0 ? undefined : false;
+  // What is there for a head to come, and no head, is no prompt yet.
+  return state.files.size === 0 && state.state.revision === null ? undefined : false;
 }

@@ -7,8 +7,9 @@ import { readVersion } from "./documents.ts";
 import { sameStamp } from "./files.ts";
 import { promptPath } from "./folder.ts";
 import { loadEntries } from "./generations.ts";
+import { rootOf, sureOfRoot } from "./root.ts";
 import { currentState, type PromptState } from "./state.ts";
-import { rootOf, type Store } from "./store.ts";
+import type { Store } from "./store.ts";
 import { call, type Task } from "./task.ts";
 
 /**
@@ -35,7 +36,10 @@ export function* listVersions(store: Store, name: PromptName, query: VersionQuer
     }
   }
   const state = root === undefined ? undefined : yield* currentState(store, root, name);
-  if (root === undefined || state === undefined) return pageOfVersions([], query);
+  if (root === undefined || state === undefined) {
+    if (root !== undefined) yield* sureOfRoot(store, root);
+    return pageOfVersions([], query);
+  }
   const removed = yield* removedVersions(store, root, state);
   const entries: VersionEntry[] = [];
   for (const version of state.files.keys()) {
@@ -50,7 +54,10 @@ export function* listVersions(store: Store, name: PromptName, query: VersionQuer
 export function* history(store: Store, name: PromptName, query: PageQuery): Task<Page<HistoryEntry>> {
   const root = yield* rootOf(store);
   const state = root === undefined ? undefined : yield* currentState(store, root, name);
-  if (root === undefined || state === undefined) return pageOf([], query);
+  if (root === undefined || state === undefined) {
+    if (root !== undefined) yield* sureOfRoot(store, root);
+    return pageOf([], query);
+  }
   const documents: StoredDocument[] = [];
   for (const [version, path] of state.files) {
     const stored = yield* readVersion(store, root, name, version, path);

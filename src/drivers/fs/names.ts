@@ -6,6 +6,7 @@ import { errno } from "./failure.ts";
 import { filesIn, isSettled, namesIn, type Stamp, sameStamp, stampOf } from "./files.ts";
 import { isFlat } from "./flat.ts";
 import { CHANGED_FILE, entryOf } from "./layout.ts";
+import { placeOf, Replaced, sureOfRoot } from "./root.ts";
 import { scanOf } from "./scan.ts";
 import type { Store } from "./store.ts";
 import { call, release, type Task } from "./task.ts";
@@ -37,6 +38,8 @@ export interface Walk {
   readonly epoch: number;
   /** How many names the root holds. */
   top: number;
+  /** Something that was there a moment ago was not there any more. */
+  doubt: boolean;
 }
 
 // Up to this many folders every one is looked at for every page, which is then exact also for changes by hand.
@@ -72,10 +75,10 @@ export function* startWalk(store: Store, root: string): Task<Walk> {
   const same = known !== undefined && (known.stamp === undefined ? stats === undefined : sameStamp(known.stamp, stats));
   // Touched just now, it could be touched again and look the same.
   const settled = stats === undefined || isSettled(stats, now);
-  if (known !== undefined && same && settled) return { store, root, now, epoch: known.number, top: 0 };
+  if (known !== undefined && same && settled) return { store, root, now, epoch: known.number, top: 0, doubt: false };
   const number = (known?.number ?? 0) + 1;
   epochs.set(store, { stamp: stats === undefined || !settled ? undefined : stampOf(stats), number });
-  return { store, root, now, epoch: number, top: 0 };
+  return { store, root, now, epoch: number, top: 0, doubt: false };
 }
 
 /** What is remembered of a folder, if it need not be compared with the disk. */
@@ -172,9 +175,17 @@ export type Visit = (candidate: Candidate) => boolean | Task<boolean>;
  */
 export function* walkNames(walk: Walk, after: string, prefix: string, visit: Visit): Task<void> {
   const top = yield* lookIntoFolder(walk, "");
-  if (top === undefined) return;
+  const { store, root } = walk;
+  if (top === undefined || placeOf(top.stamp) !== store.place) {
+    yield* sureOfRoot(store, root);
+    // It is back, and may be gone again: once more.
+    throw new Replaced(store);
+  }
   walk.top = top.children.length;
+  if (walk.top > 0 || top.flats.size > 0) store.inhabited = true;
   yield* walkFolder(walk, "", top, after < prefix ? "" : after, prefix, visit);
+  // A folder that went while it was walked through ends in fewer names, and so does one whose disk went.
+  if (walk.doubt) yield* sureOfRoot(store, root);
 }
 
 interface Below {
@@ -206,6 +217,7 @@ function* walkFolder(
     if (!inside && name > prefix) break;
     if (!inside && !prefix.startsWith(`${name}/`)) continue;
     const folder = rememberedFolder(walk, name) ?? (yield* lookIntoFolder(walk, name));
+    if (folder === undefined) walk.doubt = true;
     const flat = info.flats.has(segment);
     if (inside && name > after && (folder !== undefined || (flat && isName(name)))) {
       const more = visit({ name: name as PromptName, folder, flat });

@@ -1,19 +1,22 @@
 /** What people and other tools see: links and `latest.json`. None of it is ever read as the truth where a head is. */
 import { randomUUID } from "node:crypto";
 import { EMPTY_HEAD, type HeadState, type HistoryEntry } from "../../driver.ts";
+import { isRegistryError } from "../../errors.ts";
 import { encodeHead } from "../../head.ts";
 import type { Label, PromptName } from "../../names.ts";
 import { labelTarget } from "../../rules/latest.ts";
 import type { Version } from "../../semver.ts";
 import { discard, writeLoose, writeTemp } from "./create.ts";
 import { errno, isErrno } from "./failure.ts";
+import { MAX_HEAD_BYTES, readWhole } from "./files.ts";
 import type { Folder } from "./folder.ts";
-import { checkHeadSize, loadEntries } from "./generations.ts";
+import { checkHeadSize, type LoadedHead, loadEntries, sameHead } from "./generations.ts";
 import { highest } from "./highest.ts";
 import { HEAD_FILE, HEADS_DIR, LATEST_FILE, labelFile, linkTarget, tempFile, versionFile } from "./layout.ts";
+import { isInGit, ownTime } from "./replaced.ts";
 import { scanOf } from "./scan.ts";
 import { loadState, type PromptState, readProjection } from "./state.ts";
-import type { Store } from "./store.ts";
+import { at, type Store } from "./store.ts";
 import { call, type Task } from "./task.ts";
 
 const MAX_ROUNDS = 20;
@@ -143,14 +146,24 @@ export function* showHead(store: Store, root: string, folder: Folder, state: Pro
   if (loaded.source === "none") return false;
   const shown = loaded.json?.record;
   if (shown !== undefined && shown.head.generation === head.generation && shown.latest === latest) return false;
+  if (shown === undefined && (yield* isUnmerged(store, root, folder.path, state))) return false;
   let history: readonly HistoryEntry[];
   // Without generations this file is all that tells the history, so nothing of it is left out.
   if (shown !== undefined && loaded.source === "json") history = shown.history;
-  else history = newest(yield* loadEntries(store, root, name, folder.path, scan, loaded));
-  const text = encodeHead({ name, head, history, ...(latest === undefined ? {} : { latest }) });
+  else {
+    const entries = yield* loadEntries(store, root, name, folder.path, scan, loaded);
+    // Somebody's own, who is told of it before anything is written over it.
+    if (contradiction(state, entries) !== undefined) return false;
+    history = newest(entries);
+  }
+  // Where it counts itself it is no projection: what it says of versions that are not here stays, and a power loss must not
+  // leave it empty.
+  const counts = loaded.source === "json" ? shown : undefined;
+  const text = encodeHead({ name, head: counts?.head ?? head, history, ...(latest === undefined ? {} : { latest }) });
   checkHeadSize(text, name, HEAD_FILE, "fs");
-  const temp = yield* writeLoose(folder, text);
+  const temp = counts === undefined ? yield* writeLoose(folder, text) : yield* writeTemp(folder, text, false);
   try {
+    if (yield* isInGit(store, root)) yield* call("utimes", `${folder.at}/${temp.file}`, shownTime(loaded));
     yield* call("rename", `${folder.at}/${temp.file}`, `${folder.at}/${HEAD_FILE}`);
   } catch (error) {
     yield* discard(folder, temp);
@@ -159,7 +172,52 @@ export function* showHead(store: Store, root: string, folder: Folder, state: Pro
   return true;
 }
 
-function newest(entries: readonly HistoryEntry[]): readonly HistoryEntry[] {
+/** What goes on as the head keeps the time that it was put there: who writes a generation meanwhile, does so after it. */
+function shownTime({ source, json }: LoadedHead): number {
+  return source === "json" && json !== undefined ? json.stamp.mtimeMs / 1000 : ownTime();
+}
+
+const MARKER = /^(?:<{7}|>{7}) /m;
+
+/** Whether `latest.json`, which could not be read, has both sides of a merge: then one of them is told nowhere else. */
+export function* isUnmerged(
+  store: Store,
+  root: string,
+  path: string,
+  { name, scan, loaded }: PromptState,
+): Task<boolean> {
+  if (!scan.headFile || loaded.json !== undefined) return false;
+  try {
+    const context = at(name, HEAD_FILE);
+    const found = yield* readWhole(store, root, `${path}/${HEAD_FILE}`, context, { max: MAX_HEAD_BYTES });
+    return found !== undefined && MARKER.test(found.text);
+  } catch (error) {
+    if (isRegistryError(error, "CORRUPT")) return false;
+    throw error;
+  }
+}
+
+/**
+ * Why `latest.json` is none that the generations ever showed, where it does not count instead of them.
+ *
+ * @param entries of the generations
+ */
+export function contradiction({ name, loaded }: PromptState, entries: readonly HistoryEntry[]): string | undefined {
+  const { json, source, head } = loaded;
+  if (source !== "chain" || json === undefined) return undefined;
+  const { head: shown, history } = json.record;
+  if (shown.generation === head.generation) {
+    if (sameHead(name, shown, head)) return undefined;
+    return `it has the generation ${head.generation}, as ${HEADS_DIR} has, but says something else`;
+  }
+  const [last] = history.slice(-1);
+  const key = JSON.stringify(last);
+  if (last === undefined || entries.some((entry) => JSON.stringify(entry) === key)) return undefined;
+  return `its history (generation ${shown.generation}) is not that of ${HEADS_DIR} (generation ${head.generation})`;
+}
+
+/** What `latest.json` shows of a history that the generations hold. */
+export function newest(entries: readonly HistoryEntry[]): readonly HistoryEntry[] {
   let from = entries.length;
   for (let bytes = 0; from > 0 && entries.length - from < SHOWN_ENTRIES; from--) {
     bytes += Buffer.byteLength(JSON.stringify(entries[from - 1]));

@@ -1,13 +1,14 @@
 import { randomUUID } from "node:crypto";
 import type { HistoryEntry } from "../../driver.ts";
-import { encodeHead } from "../../head.ts";
 import type { Label, PromptName } from "../../names.ts";
+import { notBefore } from "../../rules/clocks.ts";
 import { labelTarget } from "../../rules/latest.ts";
 import type { Version } from "../../semver.ts";
 import { appendGeneration, settledState } from "./chain.ts";
 import { NotCreated } from "./create.ts";
 import { errno } from "./failure.ts";
-import { generationNumbers, type LoadedHead, readGeneration } from "./generations.ts";
+import { generationNumbers, readGeneration } from "./generations.ts";
+import { headFileProblem } from "./head-file.ts";
 import { generationFile, HEAD_FILE, HEADS_DIR, LATEST_FILE, labelFile } from "./layout.ts";
 import { showHead, showLink } from "./projections.ts";
 import { type Inspection, pathOf, wants } from "./repair.ts";
@@ -148,11 +149,13 @@ function* isOutdated(
 function* adopt({ store, root, folder, name, plan }: Inspection, label: Label, to: Version): Task<boolean> {
   const state = yield* settledState(store, root, name as PromptName, folder);
   if (state === undefined || !state.files.has(to)) return false;
+  // What contradicts this generation may look like one that was left behind once there is the next.
+  if ((yield* headFileProblem(store, root, folder.path, state)) !== undefined) return false;
   const { generation: _, ...head } = state.state.head;
   const from = labelTarget(head, label);
   if (from === to) return false;
   const commit = `repair-${randomUUID()}`;
-  const updatedAt = head.updatedAt !== undefined && head.updatedAt > plan.at ? head.updatedAt : plan.at;
+  const updatedAt = notBefore(head, plan.at);
   const entry: HistoryEntry = {
     at: updatedAt,
     ...(plan.by === undefined ? {} : { by: plan.by }),
@@ -209,18 +212,18 @@ function* inspectLatest(inspection: Inspection, state: PromptState): Task<void> 
 }
 
 function* inspectHeadFile(inspection: Inspection, state: PromptState): Task<void> {
-  const { store, root, folder, report, name } = inspection;
+  const { store, root, folder, report } = inspection;
   const { loaded, scan } = state;
   const path = pathOf(inspection, HEAD_FILE);
   if (loaded.source === "none") return;
-  if (isConflict(loaded, name as PromptName)) {
+  const against = yield* headFileProblem(store, root, folder.path, state);
+  if (against !== undefined) {
     const repaired = wants(inspection, "head") && (yield* showHead(store, root, folder, withoutFile(state)));
-    const detail = `it has the generation ${loaded.generation}, as ${HEADS_DIR} has, but says something else`;
-    report({ kind: "head", path, detail }, repaired);
+    report({ kind: "head", path, detail: against }, repaired);
     return;
   }
   const shown = loaded.json?.record;
-  if (shown?.head.generation === loaded.generation && shown.latest === state.state.latest) return;
+  if (shown?.head.generation === state.state.head.generation && shown.latest === state.state.latest) return;
   const repaired = wants(inspection, "projection") && (yield* showHead(store, root, folder, state));
   const what = shown !== undefined ? "is out of date" : scan.headFile ? "can't be read" : "is missing";
   report({ kind: "projection", path, detail: `${HEAD_FILE} ${what}` }, repaired);
@@ -228,10 +231,5 @@ function* inspectHeadFile(inspection: Inspection, state: PromptState): Task<void
 
 function withoutFile(state: PromptState): PromptState {
   const { json: _, ...loaded } = state.loaded;
-  return { ...state, loaded };
-}
-
-function isConflict({ source, head, json }: LoadedHead, name: PromptName): boolean {
-  if (source !== "chain" || json?.record.head.generation !== head.generation) return false;
-  return encodeHead({ name, head, history: [] }) !== encodeHead({ name, head: json.record.head, history: [] });
+  return { ...state, loaded, scan: { ...state.scan, headFile: false } };
 }

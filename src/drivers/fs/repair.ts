@@ -9,8 +9,9 @@ import { isCopyOfLabel } from "./repair-copies.ts";
 import { inspectFlat, inspectVersions } from "./repair-documents.ts";
 import { inspectPointers } from "./repair-pointers.ts";
 import { inspectTemps } from "./repair-temps.ts";
+import { freshRootOf } from "./root.ts";
 import { loadState, type PromptState } from "./state.ts";
-import { rootOf, type Store } from "./store.ts";
+import type { Store } from "./store.ts";
 import { call, type Task } from "./task.ts";
 
 const DAY_MS = 24 * 60 * 60 * 1000;
@@ -39,7 +40,7 @@ export function pathOf({ name }: Pick<Inspection, "name">, file: string): string
 /** Looks at everything there is, and puts right what the plan says, folder by folder. */
 export function* repair(store: Store, plan: RepairPlan): Task<RepairReport> {
   const findings: Finding[] = [];
-  const root = yield* rootOf(store);
+  const root = yield* freshRootOf(store);
   if (root === undefined) return { findings };
   const only = plan.name;
   const waiting: (PromptName | "")[] = [only ?? ""];

@@ -42,7 +42,7 @@ interface Observed {
 export function* currentState(store: Store, root: string, name: PromptName): Task<PromptState | undefined> {
   const known = store.states.get(name);
   if (known !== undefined) {
-    if (yield* stillHolds(known)) return known;
+    if (known.path.startsWith(root) && (yield* stillHolds(known))) return known;
     store.states.delete(name);
   }
   return yield* loadState(store, root, name);

@@ -1,32 +1,29 @@
 import type { ErrorContext } from "../../errors.ts";
-import { RegistryError } from "../../errors.ts";
 import type { PromptName } from "../../names.ts";
 import type { StoredVersion } from "./documents.ts";
-import { errno, failure } from "./failure.ts";
 import type { FsIo } from "./io.ts";
 import type { Lru } from "./lru.ts";
 import type { FolderInfo } from "./names.ts";
 import type { PromptState } from "./state.ts";
-import { call, type Task } from "./task.ts";
 
 export interface FsOptions {
   /** The folder of the registry. It is created, with its parents, when something is first written. */
   readonly path: string;
   /** The folder in it that holds the prompts. Default `prompts`. */
-  readonly dir?: string;
+  readonly dir?: string | undefined;
   /**
    * `embedded` (default): small reads and single stores are synchronous, which is several times faster; for command
    * lines, scripts and programs that read at start-up. `server`: no call ever blocks, and `peek` has no answers.
    */
-  readonly mode?: "embedded" | "server";
+  readonly mode?: "embedded" | "server" | undefined;
   /** How `latest.md` and labels are shown: `auto` (default) makes symbolic links where the system allows them. */
-  readonly links?: "auto" | "symlink" | "text";
+  readonly links?: "auto" | "symlink" | "text" | undefined;
   /** `never`: as if the file system had no hard links. All writers of a folder must agree. Default `auto`. */
-  readonly hardLinks?: "auto" | "never";
+  readonly hardLinks?: "auto" | "never" | undefined;
   /** Bytes of texts kept in memory. Default 64 MiB; 0 keeps none. */
-  readonly cacheBytes?: number;
+  readonly cacheBytes?: number | undefined;
   /** For tests. */
-  readonly io?: FsIo;
+  readonly io?: FsIo | undefined;
 }
 
 /** What all parts of an open driver share. */
@@ -37,6 +34,12 @@ export interface Store {
   readonly mode: "embedded" | "server";
   /** The real path of `base`, once it was found: the root itself may be a symbolic link, nothing below it may. */
   root: string | undefined;
+  /** Of the root when it was last found, as `dev:ino`: another one in its stead may be the mount point without its disk. */
+  place: string | undefined;
+  /** Something was seen in the root, or stored there. */
+  inhabited: boolean;
+  /** Whether the root lies in a work tree of Git, and when that was looked up (monotonic). */
+  git: { readonly root: string; readonly is: boolean; readonly at: number } | undefined;
   /** Whether `/proc/self/fd` works, which is what `openat` is made of without native code. */
   procFd: boolean | undefined;
   /** `undefined` until the first try. */
@@ -51,26 +54,6 @@ export interface Store {
   readonly durable: Map<string, string>;
   /** What was seen in folders while listing, by their path below the root. */
   readonly folders: Map<string, FolderInfo>;
-}
-
-/** The real path of the folder of prompts; `undefined` while it does not exist. */
-export function* rootOf(store: Store): Task<string | undefined> {
-  if (store.root !== undefined) return store.root;
-  try {
-    const root = yield* call("realpath", store.base);
-    store.root = root;
-    return root;
-  } catch (error) {
-    if (errno(error) === "ENOENT") return undefined;
-    if (errno(error) === "ENOTDIR") {
-      throw new RegistryError("CONFIG", `${store.base} can't be a registry: a part of this path is a file`, {
-        backend: "fs",
-        path: store.base,
-        cause: error,
-      });
-    }
-    throw failure(error, `${store.base} can't be opened`, { path: store.base });
-  }
 }
 
 /** For messages: where the prompt's folder is, relative to the root. */

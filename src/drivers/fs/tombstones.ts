@@ -1,3 +1,4 @@
+import { randomUUID } from "node:crypto";
 import { openStored, type SealedDocument } from "../../document.ts";
 import type { Head } from "../../driver.ts";
 import type { Version } from "../../semver.ts";
@@ -5,7 +6,16 @@ import { createOnly, discard, NotCreated, writeLoose, writeTemp } from "./create
 import { readVersion, type StoredVersion } from "./documents.ts";
 import { errno } from "./failure.ts";
 import { syncFolder } from "./folder.ts";
-import { generationFile, HEADS_DIR, oldVersionFile, removedMark, versionFile } from "./layout.ts";
+import {
+  generationFile,
+  HEADS_DIR,
+  isPending,
+  oldVersionFile,
+  type Pending,
+  pendingFile,
+  removedMark,
+  versionFile,
+} from "./layout.ts";
 import { takenSlot, type Writing } from "./slots.ts";
 import { loadState } from "./state.ts";
 import { call, type Task } from "./task.ts";
@@ -24,13 +34,23 @@ function* slotOf({ store, root, change, folder }: Writing, version: Version): Ta
 }
 
 /** Renames over what is there. Only for a slot that was just seen to hold what may be replaced. */
-function* replace(writing: Writing, text: string, file: string, stillFits: () => Task<boolean>): Task<boolean> {
+function* replace(
+  writing: Writing,
+  { text, file, temp: name }: { readonly text: string; readonly file: string; readonly temp: string },
+  stillFits: () => Task<boolean>,
+): Task<boolean> {
   const { folder } = writing;
-  const temp = yield* writeTemp(folder, text, false);
+  const temp = yield* writeTemp(folder, text, false, name);
   try {
     if (!(yield* stillFits())) return false;
     writing.visible = true;
-    yield* call("rename", `${folder.at}/${temp.file}`, `${folder.at}/${file}`);
+    try {
+      yield* call("rename", `${folder.at}/${temp.file}`, `${folder.at}/${file}`);
+    } catch (error) {
+      // It was taken away, see `callOff`.
+      if (errno(error) === "ENOENT" && (yield* call("lstat", `${folder.at}/${temp.file}`)) === undefined) return false;
+      throw error;
+    }
     return true;
   } finally {
     yield* discard(folder, temp);
@@ -66,6 +86,11 @@ export function* putTombstones(
 ): Task<void> {
   const { folder } = writing;
   let last = generation;
+  yield* callOff(
+    writing,
+    "unbury",
+    tombstones.filter(({ version }) => head.yanked[version]?.removed === true),
+  );
   for (const tombstone of tombstones) {
     const { version } = tombstone;
     const known = head.yanked[version]?.removed === true;
@@ -79,7 +104,8 @@ export function* putTombstones(
       if (stored?.tombstone === true) break;
       if (stored === undefined) done = (yield* fill(writing, tombstone)) === "created";
       else {
-        done = yield* replace(writing, tombstone.text, file, function* () {
+        const temp = pendingFile("bury", version, randomUUID());
+        done = yield* replace(writing, { text: tombstone.text, file, temp }, function* () {
           if ((yield* slotOf(writing, version)).stored?.tombstone !== false) return false;
           // Last of all: of a document that is still there, only the head tells that it was restored.
           return !known || !(yield* isOvertaken(writing, said));
@@ -130,23 +156,111 @@ export function* restoreDocuments(
       if (stored === undefined) done = (yield* fill(writing, document)) === "created";
       else if (!marksRemoved(stored, document)) return yield* takenSlot(writing, document.version, file);
       else {
-        done = yield* replace(writing, document.text, file, function* () {
-          const again = (yield* slotOf(writing, document.version)).stored;
-          return again !== undefined && marksRemoved(again, document);
-        });
+        done = yield* replace(
+          writing,
+          { text: document.text, file, temp: pendingFile("unbury", document.version, randomUUID()) },
+          function* () {
+            const again = (yield* slotOf(writing, document.version)).stored;
+            return again !== undefined && marksRemoved(again, document);
+          },
+        );
       }
     }
     writing.visible = true;
   }
   if (documents.length > 0) yield* syncFolder(folder);
-  for (const { version } of documents) {
+  for (const { version } of documents) yield* unmark(writing, version);
+  return undefined;
+}
+
+function* unmark({ folder }: Writing, version: Version): Task<void> {
+  try {
+    yield* call("unlink", `${folder.at}/${removedMark(version)}`);
+  } catch (error) {
+    if (errno(error) !== "ENOENT") throw error;
+  }
+}
+
+/**
+ * What comes back with this change: what it restores, and documents that are still there and which only the head calls
+ * removed, since a remover has not come to them yet.
+ *
+ * @returns `buried` where the remover has come to one by now: who planned this saw its document, and has to put it back
+ */
+export function* comingBack(
+  writing: Writing,
+  before: Head,
+  next: Pick<Head, "yanked">,
+): Task<SealedDocument[] | "buried"> {
+  const isRemoved = (head: Pick<Head, "yanked">, version: Version) => head.yanked[version]?.removed === true;
+  const found = (writing.change.restore ?? []).filter(({ version }) => !isRemoved(next, version));
+  const given = new Set(found.map(({ version }) => version));
+  for (const version of Object.keys(before.yanked) as Version[]) {
+    if (given.has(version) || !isRemoved(before, version) || isRemoved(next, version)) continue;
+    const { stored } = yield* slotOf(writing, version);
+    if (stored === undefined) continue;
+    if (stored.tombstone) return "buried";
     try {
-      yield* call("unlink", `${folder.at}/${removedMark(version)}`);
+      const { digest } = openStored(stored.document.text, stored.document);
+      found.push({ ...stored.document, digest });
+    } catch {
+      // Damaged: nothing could put it back.
+    }
+  }
+  return found;
+}
+
+/**
+ * Takes away what others are about to put in the place of these versions: of one that looked before the head was moved, and is
+ * stalled before its rename, the rename fails then, and it looks again. Who begins later sees the head.
+ */
+export function* callOff(
+  { folder }: Writing,
+  what: Pending,
+  documents: readonly Pick<SealedDocument, "version">[],
+): Task<void> {
+  if (documents.length === 0) return;
+  for (const file of yield* call("readdir", folder.at)) {
+    if (!documents.some(({ version }) => isPending(what, file, version))) continue;
+    try {
+      yield* call("unlink", `${folder.at}/${file}`);
     } catch (error) {
       if (errno(error) !== "ENOENT") throw error;
     }
   }
-  return undefined;
+}
+
+/**
+ * Puts back what a remover buried all the same, before its tombstone could be taken away.
+ *
+ * @param generation of the head that says that they are back
+ */
+export function* putBack(writing: Writing, documents: readonly SealedDocument[], generation: number): Task<void> {
+  const { folder } = writing;
+  let isAny = false;
+  for (const document of documents) {
+    const { version, text } = document;
+    for (let done = false; !done; ) {
+      const { file, stored } = yield* slotOf(writing, version);
+      if (stored === undefined || !marksRemoved(stored, document)) break;
+      if (yield* removedSince(writing, version, generation)) break;
+      done = yield* replace(writing, { text, file, temp: pendingFile("unbury", version, randomUUID()) }, function* () {
+        const again = (yield* slotOf(writing, version)).stored;
+        if (again === undefined || !marksRemoved(again, document)) return false;
+        // Last of all: somebody may have removed it again, who takes away what is not in place by then.
+        return !(yield* removedSince(writing, version, generation));
+      });
+      isAny ||= done;
+    }
+  }
+  if (!isAny) return;
+  yield* syncFolder(folder);
+  for (const { version } of documents) yield* unmark(writing, version);
+}
+
+function* removedSince(writing: Writing, version: Version, generation: number): Task<boolean> {
+  if (!(yield* isOvertaken(writing, generation))) return false;
+  return (yield* removedAt(writing, version, generation)) !== undefined;
 }
 
 function marksRemoved({ document, tombstone }: StoredVersion, { digest }: SealedDocument): boolean {

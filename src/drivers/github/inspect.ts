@@ -3,6 +3,7 @@ import type { Finding, FindingKind, HistoryEntry, RepairPlan, RepairReport } fro
 import { isRegistryError } from "../../errors.ts";
 import { encodeHead } from "../../head.ts";
 import type { Label, PromptName } from "../../names.ts";
+import { notBefore } from "../../rules/clocks.ts";
 import { labelTarget } from "../../rules/latest.ts";
 import type { Version } from "../../semver.ts";
 import { entryOf, HEAD_FILE, LATEST_FILE, labelFile, versionFile } from "../fs/layout.ts";
@@ -216,7 +217,7 @@ async function adopt(
   const state = await states.of(work.prompt(found.prompt.name));
   const { generation, ...head } = { ...state.loaded.raw, generation: state.loaded.generation };
   const from = labelTarget(head, label);
-  const updatedAt = head.updatedAt !== undefined && head.updatedAt > plan.at ? head.updatedAt : plan.at;
+  const updatedAt = notBefore(head, plan.at);
   const entry: HistoryEntry = {
     at: updatedAt,
     ...(plan.by === undefined ? {} : { by: plan.by }),

@@ -30,10 +30,10 @@ export async function removedVersions(states: States, state: PromptState): Promi
   return removed;
 }
 
-/** Whether a version of it was not removed; `undefined` where it has none at all. */
+/** Whether a version of it was not removed; `undefined` where it has neither a version nor a head. */
 async function isLive(states: States, prompt: PromptFiles): Promise<boolean | undefined> {
   const { versions, headFile, heads, marks } = prompt.scan;
-  if (versions.size === 0) return undefined;
+  if (versions.size === 0 && !headFile && !heads) return undefined;
   if (!headFile && !heads && marks.length === 0) return true;
   let state: PromptState;
   try {
@@ -43,6 +43,7 @@ async function isLive(states: States, prompt: PromptFiles): Promise<boolean | un
     if (isRegistryError(error, "CORRUPT")) return true;
     throw error;
   }
+  if (versions.size === 0) return state.state.revision === null ? undefined : false;
   const { yanked } = state.state.head;
   for (const version of versions.keys()) {
     if (yanked[version]?.removed !== true && !marks.includes(version)) return true;

@@ -9,57 +9,57 @@ export interface GithubOptions {
   readonly owner: string;
   readonly repo: string;
   /** Folder in the repository below which `dir` lies. Default: its root. */
-  readonly path?: string;
+  readonly path?: string | undefined;
   /** Folder of the prompts below `path`. Default `prompts`, as in a folder registry. */
-  readonly dir?: string;
+  readonly dir?: string | undefined;
   /** Default: the repository's default branch, asked once. */
-  readonly branch?: string;
+  readonly branch?: string | undefined;
   /**
    * Default: `app`, else `GITHUB_TOKEN` or `GH_TOKEN` (docs/github-access.md for other hosts), else what `prompt-registry login github` stored; without any, only
    * public repositories can be read.
    */
-  readonly token?: string;
+  readonly token?: string | undefined;
   /** A GitHub App to work as: installation tokens for this repository, made and renewed when they are needed. */
-  readonly app?: GithubAppOptions;
+  readonly app?: GithubAppOptions | undefined;
   /** Client id of the app that a person logged in with; only for tokens that were stored without it. */
-  readonly clientId?: string;
+  readonly clientId?: string | undefined;
   /** For GitHub Enterprise: `https://github.example/api/v3`. Default `https://api.github.com`. */
-  readonly baseUrl?: string;
+  readonly baseUrl?: string | undefined;
   /** Octokit's own `authStrategy`, in place of all that; `auth` are its options. */
-  readonly authStrategy?: unknown;
-  readonly auth?: unknown;
+  readonly authStrategy?: unknown | undefined;
+  readonly auth?: unknown | undefined;
   /** Whether GraphQL is used: `auto` until the server says that it has none. Default `auto`. */
-  readonly graphql?: "auto" | "on" | "off";
+  readonly graphql?: "auto" | "on" | "off" | undefined;
   /**
    * `git`: tree, commit and reference by three calls, with author, date and real links. `graphql`: one call, signed by
    * GitHub, of which the author is whoever the token belongs to. Default `git`.
    */
-  readonly writes?: GithubWrites;
+  readonly writes?: GithubWrites | undefined;
   /** What `latest.md` and the labels are shown as. Default `symlink` with `git` writes, else `text`. */
-  readonly links?: "symlink" | "text" | "none";
+  readonly links?: "symlink" | "text" | "none" | undefined;
   /** Makes what is missing: an empty repository's first commit, the branch, and (when you may) the repository. Default false. */
-  readonly create?: boolean;
+  readonly create?: boolean | undefined;
   /** Named as committer of `git` writes. Default: whoever the token belongs to. */
-  readonly committer?: { readonly name: string; readonly email: string };
+  readonly committer?: { readonly name: string; readonly email: string } | undefined;
   /** Milliseconds between two commits to one branch from this process. Default 1,000, as GitHub asks for. */
-  readonly spacing?: number;
+  readonly spacing?: number | undefined;
   /** Of texts that are kept in memory. Default 64 MiB. */
-  readonly cacheBytes?: number;
+  readonly cacheBytes?: number | undefined;
   /** A folder in which texts are kept between runs, by their Git object id. */
-  readonly disk?: string;
+  readonly disk?: string | undefined;
   /**
    * Milliseconds for which a version that was read is given again without asking whether it was removed meanwhile.
    * Default 60,000.
    */
-  readonly documentMaxAge?: number;
+  readonly documentMaxAge?: number | undefined;
   /** Milliseconds for which an older state of the branch is taken for a lagging replica. Default 60,000. */
-  readonly maxLag?: number;
+  readonly maxLag?: number | undefined;
   /** Milliseconds for one call. Default 30,000. */
-  readonly timeout?: number;
+  readonly timeout?: number | undefined;
   /** Labels that move by pull request only: to set or remove one directly is FORBIDDEN. Default: none. */
-  readonly protectedLabels?: readonly string[];
+  readonly protectedLabels?: readonly string[] | undefined;
   /** In place of `globalThis.fetch`. */
-  readonly fetch?: typeof globalThis.fetch;
+  readonly fetch?: typeof globalThis.fetch | undefined;
 }
 
 export interface GithubSettings {

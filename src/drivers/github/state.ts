@@ -211,7 +211,12 @@ export class States {
     await this.blobs.load(files.flatMap((file) => prompt.id(file) ?? []));
     for (const file of files) {
       const { record, base } = await this.#generation(prompt, file);
-      if (base !== undefined) addNew(base);
+      if (base !== undefined) {
+        // All there was before, as it was told where this was written; earlier files may be of another branch.
+        entries.length = 0;
+        seen.clear();
+        addNew(base);
+      }
       for (const entry of record.history) seen.add(JSON.stringify(entry));
       entries.push(...record.history);
     }

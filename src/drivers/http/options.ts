@@ -7,18 +7,18 @@ export interface HttpOptions {
    * Sent to that origin and to no other. Default: `PROMPT_REGISTRY_TOKEN` where it is for that origin (see
    * `environmentToken`), else what `login` stored for the origin, else none.
    */
-  readonly token?: string;
+  readonly token?: string | undefined;
   /** Default: the global `fetch`, which keeps connections open. */
-  readonly fetch?: (request: Request) => Promise<Response>;
+  readonly fetch?: ((request: Request) => Promise<Response>) | undefined;
   /**
    * Whether `PROMPT_REGISTRY_TOKEN` is for this place where `PROMPT_REGISTRY_TOKEN_ORIGIN` does not say which origin it is
    * for. Default `true`; who opens several places says `true` for one origin only.
    */
-  readonly environmentToken?: boolean;
+  readonly environmentToken?: boolean | undefined;
   /** Milliseconds for one exchange with the server. Default 60,000. */
-  readonly deadline?: number;
+  readonly deadline?: number | undefined;
   /** Where `PROMPT_REGISTRY_TOKEN` and `PROMPT_REGISTRY_TOKEN_ORIGIN` are looked for. Default `process.env`. */
-  readonly env?: Readonly<Record<string, string | undefined>>;
+  readonly env?: Readonly<Record<string, string | undefined>> | undefined;
 }
 
 /** A checked place; none of it is a secret. */

@@ -48,6 +48,36 @@ export class Archives {
     return { ...record, history: record.history.slice(-KEPT_ENTRIES), archives: [...record.archives, file] };
   }
 
+  /**
+   * The files of a prompt, oldest first. Of several that writers put aside for one place, each from the same beginning, only the
+   * head told which one counts: the longest leaves nothing out.
+   */
+  async files(name: PromptName, op: Operation | undefined): Promise<string[]> {
+    const prefix = this.#keys.archive(name, "");
+    const places = new Map<string, string[]>();
+    for (let after: string | undefined; ; ) {
+      const { objects, more } = await this.#store.list({ prefix, ...(after === undefined ? {} : { after }) }, op);
+      for (const { key } of objects) {
+        const file = key.slice(prefix.length);
+        if (!/^\d{8}-[0-9a-f]{16}\.json$/.test(file)) continue;
+        const place = file.slice(0, 8);
+        places.set(place, [...(places.get(place) ?? []), file]);
+      }
+      after = objects.at(-1)?.key;
+      if (!more || after === undefined) break;
+    }
+    return await Promise.all([...places.values()].map((files) => this.#longest(name, files, op)));
+  }
+
+  async #longest(name: PromptName, files: readonly string[], op: Operation | undefined): Promise<string> {
+    const [only] = files;
+    if (only !== undefined && files.length === 1) return only;
+    const read = await Promise.all(
+      files.map(async (file) => ({ file, length: (await this.#load(name, file, op)).length })),
+    );
+    return read.reduce((best, one) => (one.length > best.length ? one : best)).file;
+  }
+
   /** All head entries, oldest first. */
   async entries(record: HeadRecord, op: Operation | undefined): Promise<HistoryEntry[]> {
     const parts = await Promise.all(record.archives.map((file) => this.#load(record.name, file, op)));

@@ -123,7 +123,9 @@ export class Writing {
     const seen = this.#heads.objects.seen(name);
     // A head that was seen before may be old; that it holds is proven when it is replaced.
     if (seen !== undefined && holds(seen.record)) return true;
-    return holds((await this.#heads.objects.load(name, this.#op))?.record);
+    const there = (await this.#heads.objects.load(name, this.#op))?.record;
+    // Whoever reads a prompt whose head was lost is told what is left of it, and it need not be there again by now.
+    return holds(there ?? (expect === null ? undefined : await this.#heads.lost.remains(name, this.#op)));
   }
 
   /**

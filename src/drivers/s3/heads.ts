@@ -11,6 +11,7 @@ import { buries, type Documents, type Slot } from "./documents.ts";
 import type { HeadObject, HeadObjects } from "./head-objects.ts";
 import type { Keys } from "./keys.ts";
 import { pause, Queues, settle } from "./limiter.ts";
+import { Lost } from "./lost.ts";
 import {
   type Claim,
   emptyRecord,
@@ -43,6 +44,7 @@ interface Job {
  */
 export class Heads {
   readonly objects: HeadObjects;
+  readonly lost: Lost;
   readonly #store: S3Store;
   readonly #keys: Keys;
   readonly #documents: Documents;
@@ -59,6 +61,7 @@ export class Heads {
     slots: Slots,
     archives: Archives,
   ) {
+    this.lost = new Lost(store, keys, documents, archives);
     this.objects = objects;
     this.#store = store;
     this.#keys = keys;
@@ -74,9 +77,10 @@ export class Heads {
   async loadOrHeal(name: PromptName, op?: Operation): Promise<HeadObject | undefined> {
     const object = await this.objects.load(name, op);
     if (object !== undefined) return object;
-    const record = await recordOf(this.#documents, name, op);
+    const record = await this.lost.fromDocuments(name, op);
     if (!record.live) return undefined;
-    const made = { ...record, sequence: 1 };
+    const begun = (await this.lost.remains(name, op)) ?? record;
+    const made = { ...begun, sequence: begun.sequence + 1 };
     if (this.#store.proven && !this.#store.options.readOnly) {
       try {
         const result = await this.objects.put(made, null, op);
@@ -89,6 +93,11 @@ export class Heads {
     // Stands for this very answer, as the ETag of a head would.
     const etag = sha256(encodeRecord(made)).toString("hex");
     return (await this.objects.load(name, op)) ?? { etag, record: made };
+  }
+
+  /** For what is answered from a listing of the documents anyway. */
+  async loadOrRemains(name: PromptName, op?: Operation): Promise<HeadRecord | undefined> {
+    return (await this.objects.load(name, op))?.record ?? (await this.lost.remains(name, op));
   }
 
   /** Lets these versions count for `latest`. What is stored is to count even where nobody waits for it any more. */
@@ -154,8 +163,9 @@ export class Heads {
     for (let round = 0; round < MAX_ROUNDS; round++) {
       throwIfAborted(op?.signal, "commit");
       const claimed = object?.record.claim !== undefined ? object.record : undefined;
-      const planned = claimed === undefined ? await plan(object?.record) : await this.#complete(claimed, op, progress);
-      if (planned === "same") return object?.record as HeadRecord;
+      const now = object?.record ?? (await this.lost.remains(name, op));
+      const planned = claimed === undefined ? await plan(now) : await this.#complete(claimed, op, progress);
+      if (planned === "same") return now as HeadRecord;
       if (planned === "conflict") {
         // What was remembered may be old: only the store can say that somebody was faster.
         if (isFresh) return "conflict";
@@ -165,7 +175,7 @@ export class Heads {
       }
       const id = randomBytes(6).toString("base64url");
       if (claimed === undefined) mine.add(id);
-      const next = await this.#number(planned, object?.record, id, op);
+      const next = await this.#number(planned, now, id, op);
       let doubt: RegistryError | undefined;
       let raced = false;
       try {
@@ -182,21 +192,21 @@ export class Heads {
         if (error.outcome === "unknown") progress.touched = true;
         doubt = error;
       }
-      const now = await this.#readBack(name, op, doubt).catch((error: unknown) => {
+      const there = await this.#readBack(name, op, doubt).catch((error: unknown) => {
         // Until it is read back even a refusal may be that of a write which was carried out before.
         if (doubt === undefined) progress.touched = true;
         throw error;
       });
       isFresh = true;
-      if (now?.record.writes.some((write) => mine.has(write)) === true) return now.record;
-      if (now?.etag === object?.etag) {
+      if (there?.record.writes.some((write) => mine.has(write)) === true) return there.record;
+      if (there?.etag === object?.etag) {
         // Refused although nothing has changed: some stores want the ETag as they say it, without HTTP's quotes.
         if (doubt === undefined && !raced && object !== undefined) this.#store.quoted = !this.#store.quoted;
         if (++doubts > MAX_DOUBTS || op?.signal?.aborted === true) {
           throw doubt ?? unwilling(this.#keys.head(name), this.#store.options.location);
         }
-      } else if (doubt?.outcome === "unknown" && overrun(object, now)) throw doubt;
-      object = now;
+      } else if (doubt?.outcome === "unknown" && overrun(object, there)) throw doubt;
+      object = there;
       await pause(round, op?.signal);
     }
     throw new RegistryError("UNAVAILABLE", `${name} is being changed by others all the time; try again`, {
@@ -247,15 +257,6 @@ export class Heads {
       }
     }
   }
-}
-
-/** The record of a prompt that has documents and no head. It names the tombstones: a slot that it does not name counts. */
-export async function recordOf(documents: Documents, name: PromptName, op: Operation | undefined): Promise<HeadRecord> {
-  const slots = await documents.list(name, op);
-  const removed = await documents.removed(name, slots, undefined, op);
-  const live = slots.map((slot) => slot.version).filter((version) => !removed.has(version));
-  const gone = Object.fromEntries(slots.filter((s) => removed.has(s.version)).map((s) => [s.version, s.etag]));
-  return { ...emptyRecord(name), live: live.length > 0, highest: highestStable(live, {}), gone };
 }
 
 function unwilling(key: string, location: string): RegistryError {

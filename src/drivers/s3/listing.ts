@@ -86,7 +86,7 @@ export class Lister {
   async versions(name: PromptName, query: VersionQuery, op: Operation | undefined): Promise<Page<VersionEntry>> {
     const slots = await this.#documents.list(name, op);
     // After the listing: a slot that holds a tombstone by then is named in the head by now.
-    const record = slots.length === 0 ? undefined : (await this.#heads.objects.load(name, op))?.record;
+    const record = slots.length === 0 ? undefined : await this.#heads.loadOrRemains(name, op);
     const removed = await this.#documents.removed(name, slots, record, op);
     const entries = slots
       .filter(({ version }) => query.includeRemoved === true || !removed.has(version))
@@ -104,7 +104,8 @@ export class Lister {
   async history(name: PromptName, query: PageQuery, op: Operation | undefined): Promise<Page<HistoryEntry>> {
     const [slots, object] = await Promise.all([this.#documents.list(name, op), this.#heads.objects.load(name, op)]);
     const published = this.#documents.entries(name, slots, op);
-    const moved = object === undefined ? [] : await this.#archives.entries(object.record, op);
+    const record = object?.record ?? (slots.length === 0 ? undefined : await this.#heads.lost.remains(name, op));
+    const moved = record === undefined ? [] : await this.#archives.entries(record, op);
     return pageOf(mergeSorted(await published, moved), query);
   }
 }

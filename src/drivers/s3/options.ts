@@ -18,50 +18,50 @@ export interface S3Credentials {
 export interface S3Options {
   readonly bucket: string;
   /** Keys start with it. Default: the whole bucket. */
-  readonly prefix?: string;
+  readonly prefix?: string | undefined;
   /** Default: what the SDK finds (`AWS_REGION`, the profile); `us-east-1` where an endpoint is given. */
-  readonly region?: string;
+  readonly region?: string | undefined;
   /** Of a compatible store, e.g. `https://storage.example:9000`. Default: AWS. */
-  readonly endpoint?: string;
+  readonly endpoint?: string | undefined;
   /** `endpoint/bucket/key` instead of `bucket.endpoint/key`. Default: where an endpoint is given. */
-  readonly forcePathStyle?: boolean;
+  readonly forcePathStyle?: boolean | undefined;
   /** Keys, or what gives them. Default: the SDK's whole chain (environment, profiles, SSO, web identity, container, instance). */
-  readonly credentials?: S3Credentials | (() => Promise<S3Credentials>);
+  readonly credentials?: (S3Credentials | (() => Promise<S3Credentials>)) | undefined;
   /** A profile of the shared AWS files. */
-  readonly profile?: string;
+  readonly profile?: string | undefined;
   /** A role to take (STS AssumeRole), by whatever credentials were found. */
-  readonly roleArn?: string;
-  readonly externalId?: string;
-  readonly roleSessionName?: string;
+  readonly roleArn?: string | undefined;
+  readonly externalId?: string | undefined;
+  readonly roleSessionName?: string | undefined;
   /** A file with an OpenID token: the role is taken by it (AssumeRoleWithWebIdentity). */
-  readonly webIdentityTokenFile?: string;
+  readonly webIdentityTokenFile?: string | undefined;
   /** Account that must own the bucket; another owner is refused. */
-  readonly expectedBucketOwner?: string;
+  readonly expectedBucketOwner?: string | undefined;
   /** Who reads pays; needed for buckets that ask for it. */
-  readonly requestPayer?: boolean;
+  readonly requestPayer?: boolean | undefined;
   /** Encryption at rest other than the bucket's own default. */
-  readonly encryption?: "AES256" | "aws:kms" | "aws:kms:dsse";
-  readonly kmsKeyId?: string;
-  readonly bucketKey?: boolean;
+  readonly encryption?: "AES256" | "aws:kms" | "aws:kms:dsse" | undefined;
+  readonly kmsKeyId?: string | undefined;
+  readonly bucketKey?: boolean | undefined;
   /** Of documents. Default: the bucket's. */
-  readonly storageClass?: string;
+  readonly storageClass?: string | undefined;
   /** Default `required`. */
-  readonly conditionalWrites?: ConditionalWrites;
+  readonly conditionalWrites?: ConditionalWrites | undefined;
   /** Also write `prompts/NAME/latest.json`, for readers over plain HTTP. Default `true`. */
-  readonly latestJson?: boolean;
+  readonly latestJson?: boolean | undefined;
   /** Requests at once. Default 32. */
-  readonly concurrency?: number;
+  readonly concurrency?: number | undefined;
   /** Milliseconds for one request. Default 10,000. */
-  readonly requestTimeout?: number;
+  readonly requestTimeout?: number | undefined;
   /** Milliseconds to get a connection. Default 3,000. */
-  readonly connectTimeout?: number;
+  readonly connectTimeout?: number | undefined;
   /**
    * Milliseconds at least from one listing for the feed to the next, where the one before had nothing left to tell. Changes
    * of this handle end it at once. Default: half a second for each 1,000 prompts, from 10,000 prompts on.
    */
-  readonly feedInterval?: number;
+  readonly feedInterval?: number | undefined;
   /** Refuse to write. Default `false`. */
-  readonly readOnly?: boolean;
+  readonly readOnly?: boolean | undefined;
 }
 
 export interface Resolved extends S3Options {

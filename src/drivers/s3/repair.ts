@@ -4,7 +4,7 @@ import type { PromptName } from "../../names.ts";
 import { highestStable } from "../../rules/latest.ts";
 import type { Version } from "../../semver.ts";
 import type { Documents, ListedSlot } from "./documents.ts";
-import { type Heads, recordOf } from "./heads.ts";
+import type { Heads } from "./heads.ts";
 import type { Keys } from "./keys.ts";
 import type { Projector } from "./projector.ts";
 import { encodePublic, type HeadRecord } from "./record.ts";
@@ -83,16 +83,23 @@ async function* all(store: S3Store, prefix: string, op: Operation | undefined): 
 }
 
 async function inspect(
-  { store, keys, documents, heads, projector }: Parts,
+  parts: Parts,
   plan: RepairPlan,
   name: PromptName,
   { slots, head, latest }: Found,
   op: Operation | undefined,
 ): Promise<Finding[]> {
+  const { store, keys, documents, heads, projector } = parts;
   const findings: Finding[] = [];
   const path = (key: string) => key.slice(keys.root.length);
   const wants = (kind: FindingKind) => plan.repair.includes(kind);
   try {
+    // Before anything: whatever is written to a head replaces latest.json.
+    const begunAnew = latest && head && store.options.latestJson ? await newer(parts, plan, name, op) : undefined;
+    if (begunAnew !== undefined) {
+      findings.push(begunAnew);
+      if (!begunAnew.repaired) return findings;
+    }
     const record = (await heads.objects.load(name, op))?.record;
     const removed = await documents.removed(name, slots, record, op);
     const live = slots.map((slot) => slot.version).filter((version) => !removed.has(version));
@@ -102,7 +109,7 @@ async function inspect(
       const repaired = wants("projection");
       if (repaired) {
         // Under the same condition as every write; what somebody changed meanwhile is looked at anew.
-        const moved = await heads.move(name, (was) => rebuilt(documents, name, was, op), op, { touched: false });
+        const moved = await heads.move(name, (was) => rebuilt(parts, name, was, op), op, { touched: false });
         if (moved !== "conflict") now = moved;
       }
       const detail = head ? "does not show the versions that are there" : "is missing, and there are versions";
@@ -127,6 +134,44 @@ async function inspect(
   return findings;
 }
 
+/**
+ * A projection is never ahead of its head: where it is, that head was lost and another was begun without it, which drops
+ * labels and history. To go back to it changes answers, so it is done only when asked for, and it is not overwritten before.
+ */
+async function newer(
+  parts: Parts,
+  plan: RepairPlan,
+  name: PromptName,
+  op: Operation | undefined,
+): Promise<Finding | undefined> {
+  const { keys, heads } = parts;
+  const projected = await heads.lost.projected(name, op).catch((error: unknown) => {
+    if (isRegistryError(error, "CORRUPT")) return undefined;
+    throw error;
+  });
+  // Read after it, or a writer at work would look like that.
+  const now = (await heads.objects.load(name, op))?.record;
+  if (projected === undefined || now === undefined || projected.head.generation <= now.head.generation)
+    return undefined;
+  const left = await heads.lost.remains(name, op);
+  if (left === undefined) return undefined;
+  const again = async (was: HeadRecord | undefined) => {
+    if (was === undefined || was.head.generation >= left.head.generation) return "same";
+    const { head, history, gone, burials, sequence } = was;
+    // What was decided since holds.
+    const labels = { ...left.head.labels, ...head.labels };
+    const yanked = { ...left.head.yanked, ...head.yanked };
+    const merged = { ...left.head, ...head, labels, yanked, generation: left.head.generation + 1 };
+    const record = { ...left, head: merged, history: [...left.history, ...history], burials };
+    return await rebuilt(parts, name, { ...record, gone: { ...left.gone, ...gone }, sequence }, op);
+  };
+  const repaired = plan.repair.includes("head");
+  if (repaired) await heads.move(name, again, op, { touched: false });
+  const path = keys.head(name).slice(keys.root.length);
+  const detail = `is of generation ${now.head.generation} while latest.json is of ${left.head.generation}: a head was lost and begun anew; repairing \`head\` goes back to latest.json`;
+  return { kind: "head", name, path, detail, repaired };
+}
+
 function agrees(record: HeadRecord | undefined, live: readonly Version[]): boolean {
   if (record === undefined) return live.length === 0;
   if (record.claim !== undefined) return false;
@@ -140,12 +185,12 @@ function withoutRemoved({ head }: HeadRecord, live: readonly Version[]): Version
 }
 
 async function rebuilt(
-  documents: Documents,
+  { documents, heads }: Parts,
   name: PromptName,
   was: HeadRecord | undefined,
   op: Operation | undefined,
 ): Promise<HeadRecord> {
-  if (was === undefined) return await recordOf(documents, name, op);
+  if (was === undefined) return await heads.lost.fromDocuments(name, op);
   const counted = withoutRemoved(was, await documents.live(name, was, op));
   return { ...was, live: counted.length > 0, highest: highestStable(counted, was.head.yanked) };
 }

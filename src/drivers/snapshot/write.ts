@@ -14,10 +14,10 @@ export interface SnapshotOptions {
    * What goes in: `name` (latest), `name@1.2.0`, `name@^1`, `name@production`. Default: `latest` and every label of every
    * prompt.
    */
-  readonly selectors?: readonly string[];
-  readonly signal?: AbortSignal;
+  readonly selectors?: readonly string[] | undefined;
+  readonly signal?: AbortSignal | undefined;
   /** The clock, for tests. */
-  readonly now?: () => Date;
+  readonly now?: (() => Date) | undefined;
 }
 
 export interface SnapshotReport {

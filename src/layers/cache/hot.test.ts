@@ -1,5 +1,5 @@
 import { expect, it, vi } from "vitest";
-import { createLab, MINUTE, publish, refusal, settle } from "../../../test/support/cache-lab.ts";
+import { createLab, MINUTE, publish, refusal } from "../../../test/support/cache-lab.ts";
 
 /** A reader that has everything at hand: the first read fills, the second remembers, the third puts it there. */
 async function hot(options: Parameters<typeof createLab>[0] = {}) {
@@ -62,14 +62,30 @@ it("ends with a change made through the cache, with a refusal, and when it is cl
   expect(registry.peekPrompt("a")).toBeUndefined();
 });
 
-it("is given while the wall clock says so, and no longer where that was set back", async () => {
+it.each([
+  ["before it is sent for", 0],
+  ["halfway", MINUTE / 2],
+  ["shortly before its end", MINUTE - 1000],
+])("is given for its TTL and no longer, where the wall clock was set back %s", async (_, after) => {
   const { registry, others } = await hot({ ttl: MINUTE });
   await publish(others, "2.0.0", ["production"]);
-  // The sweep goes by the clock that can't be set.
-  const wall = Date.now();
-  await vi.advanceTimersByTimeAsync(MINUTE / 2);
-  vi.setSystemTime(wall - 10 * MINUTE);
-  await vi.advanceTimersByTimeAsync(2 * MINUTE);
-  await settle();
+  await vi.advanceTimersByTimeAsync(after);
+  vi.setSystemTime(Date.now() - 10 * MINUTE);
+  const ask = async () => (await registry.getPrompt("a@production")).version;
+  for (let i = 0; i < 3; i++) expect(await ask()).toBe("1.0.0");
+  await vi.advanceTimersByTimeAsync(MINUTE - after - 500);
+  for (let i = 0; i < 3; i++) expect(await ask()).toBe("1.0.0");
+  await vi.advanceTimersByTimeAsync(501);
+  expect(await ask()).toBe("2.0.0");
+});
+
+it("is given for its TTL and no longer, where the machine slept and the other clock stood still", async () => {
+  const { registry, others, counts } = await hot({ ttl: MINUTE });
+  await publish(others, "2.0.0", ["production"]);
+  vi.setSystemTime(Date.now() + MINUTE / 2);
+  await vi.advanceTimersByTimeAsync(MINUTE / 4);
+  expect((await registry.getPrompt("a@production")).version).toBe("1.0.0");
+  expect(counts.counts.total).toBe(0);
+  vi.setSystemTime(Date.now() + MINUTE / 2);
   expect((await registry.getPrompt("a@production")).version).toBe("2.0.0");
 });

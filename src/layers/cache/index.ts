@@ -45,6 +45,9 @@ export function cache(options: CacheOptions = {}): Layer<CacheDriver> {
   return defineLayer("cache", (inner) => createCache(inner, settings));
 }
 
+/** Milliseconds for which a lease may outlive its time where the wall clock is set back. */
+const CLOCK_LOOK = 250;
+
 function createCache(inner: StorageDriver, settings: CacheSettings): CacheDriver {
   const { disk: diskSettings } = settings;
   const disk =
@@ -58,6 +61,7 @@ function createCache(inner: StorageDriver, settings: CacheSettings): CacheDriver
 
   const maxStale = Math.max(settings.staleWhileRevalidate, settings.staleIfError);
   const sweeper = setInterval(() => keeper.sweep(maxStale), Math.min(Math.max(settings.ttl, 1000), 60_000)).unref();
+  const clock = setInterval(() => keeper.followClock(), CLOCK_LOOK).unref();
   const feed = settings.poll === undefined ? undefined : followFeed(inner, settings.poll, changed, changedAll);
 
   function changed(name: PromptName): void {
@@ -175,6 +179,7 @@ function createCache(inner: StorageDriver, settings: CacheSettings): CacheDriver
     async close() {
       closed = true;
       clearInterval(sweeper);
+      clearInterval(clock);
       feed?.stop();
       // First what is to be written, then the end of all leases.
       await disk?.flush();

@@ -2,11 +2,16 @@ import type { PromptName } from "../../names.ts";
 import type { DiskTier } from "./disk.ts";
 import { ageOf, type Cell, type Entry, endLease, expire, type PageCell, type PageEntry, Shelf } from "./shelf.ts";
 
+/** Milliseconds; less than that is two clocks that were not read at once. */
+const MAX_SET_BACK = 50;
+
 /** What is in memory: shelves by name, within a bound of bytes, and with the disk behind it where there is one. */
 export class Keeper {
   readonly #shelves = new Map<PromptName, Shelf>();
   /** In the order in which they came; those used since they were last looked at get a second chance. */
   readonly #entries = new Set<Entry | PageEntry>();
+  /** By how much the wall clock is ahead of the one that can't be set. */
+  #drift = Date.now() - performance.now();
   readonly #maxBytes: number;
   readonly #disk: DiskTier | undefined;
   readonly #ended = { changes: 0 };
@@ -120,7 +125,17 @@ export class Keeper {
     this.#shelves.delete(shelf.name);
   }
 
-  /** Ends leases that a wall clock which was set back would keep, and drops what nobody may be given any more. */
+  /**
+   * Ends all leases where the wall clock was set back since the last look, as by that clock they would stand for longer; who
+   * asks next gets one for what is left. To be called often: what lies between two looks is how much longer one can stand.
+   */
+  followClock(): void {
+    const drift = Date.now() - performance.now();
+    if (drift < this.#drift - MAX_SET_BACK) for (const entry of this.#entries) endLease(entry);
+    this.#drift = drift;
+  }
+
+  /** Drops what nobody may be given any more. */
   sweep(maxStale: number): void {
     for (const entry of this.#entries) {
       const ttl = "ttl" in entry ? entry.ttl : 0;

@@ -1,4 +1,5 @@
 import type { DriverSelector, Head, HeadState, ReadAnswer } from "../../driver.ts";
+import { isAhead } from "../../rules/clocks.ts";
 import { labelTarget } from "../../rules/latest.ts";
 import { compareVersions, isPrerelease, type Version } from "../../semver.ts";
 import type { Keeper } from "./keeper.ts";
@@ -89,7 +90,8 @@ export function isNewer(answer: ReadAnswer, own: ReadAnswer): boolean {
   const [theirs, mine] = [headOf(answer), headOf(own)];
   if (theirs === undefined || mine === undefined) return false;
   const [later, earlier] = [theirs.head.updatedAt ?? "", mine.head.updatedAt ?? ""];
-  if (later !== earlier) return later > earlier;
+  // A time that can't have come proves nothing: it is of a clock that was ahead.
+  if (later !== earlier) return later > earlier && !isAhead(later, new Date().toISOString());
   if (answer.status !== "found" || own.status !== "found") return false;
   // Publishing does not touch the head, and only ever moves `latest` up.
   return compareVersions(answer.document.version, own.document.version) > 0;

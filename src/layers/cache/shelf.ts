@@ -203,11 +203,14 @@ export function endLease(entry: Entry | PageEntry): void {
   entry.cell.shelf.ended.changes++;
 }
 
-/** Given with a hit; the lease of a version is prolonged as long as it is asked for. */
+/**
+ * Given with a hit; the lease of a version is prolonged as long as it is asked for. What is left is told by both clocks, and
+ * from now on by the wall clock alone, as one is all that a hot read may look at: see {@link Keeper.followClock}.
+ */
 export function extendLease(entry: Entry): void {
   const now = Date.now();
   if (entry.lease.until > now) return;
-  entry.lease.until = Math.min(entry.at.wall + entry.ttl, now + LEASE_SPAN);
+  entry.lease.until = now + Math.min(entry.ttl - ageOf(entry), LEASE_SPAN);
 }
 
 export function staleAnswer(entry: Entry): Answer {

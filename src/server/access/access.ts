@@ -11,26 +11,26 @@ import { isToken, tokenId } from "./token.ts";
 
 export interface AccessOptions {
   /** API tokens. Without: none is taken. */
-  readonly tokens?: TokenStore;
+  readonly tokens?: TokenStore | undefined;
   /** Issuers whose signed bearer tokens are taken. */
-  readonly oidc?: readonly OidcIssuer[];
+  readonly oidc?: readonly OidcIssuer[] | undefined;
   /** What callers without credentials may do: `["read"]`, `["read:public"]`. Default: nothing. */
-  readonly anonymous?: readonly string[];
+  readonly anonymous?: readonly string[] | undefined;
   /** Labels that only a `promote` scope that names them, or `admin`, may move. Default: none. */
-  readonly protectedLabels?: readonly string[];
+  readonly protectedLabels?: readonly string[] | undefined;
   /** Of wrong credentials, by address. `false`: none. */
-  readonly throttle?: ThrottleOptions | false;
+  readonly throttle?: ThrottleOptions | false | undefined;
   /**
    * Milliseconds for which an answer is used without asking again, at most 1,000, the default: how long another process
    * may not know of a revocation.
    */
-  readonly recheck?: number;
+  readonly recheck?: number | undefined;
   /** How many callers are remembered. Default 10,000. */
-  readonly maxRemembered?: number;
+  readonly maxRemembered?: number | undefined;
   /** Of the issuers' keys, and for tests. */
-  readonly oidcOptions?: OidcOptions;
+  readonly oidcOptions?: OidcOptions | undefined;
   /** The wall clock, in milliseconds. Default `Date.now`. */
-  readonly now?: () => number;
+  readonly now?: (() => number) | undefined;
 }
 
 /** Who may do what on a server. */
@@ -68,7 +68,10 @@ export function createAccess(options: AccessOptions): ServerAccess {
   const recheck = Math.min(options.recheck ?? MAX_RECHECK, MAX_RECHECK);
   const labels: ReadonlySet<Label> = new Set((options.protectedLabels ?? []).map(parseLabel));
   const anonymous = anonymousPrincipal(options.anonymous ?? []);
-  const verify = oidc.length === 0 ? undefined : oidcVerifier(oidc, { now, ...options.oidcOptions });
+  const verify =
+    oidc.length === 0
+      ? undefined
+      : oidcVerifier(oidc, { ...options.oidcOptions, now: options.oidcOptions?.now ?? now });
   const throttle =
     options.throttle === false ? undefined : new Throttle(options.throttle ?? {}, () => performance.now());
   const spare = options.throttle === false ? undefined : spareThrottle(options.throttle, () => performance.now());

@@ -28,6 +28,8 @@ export class Journal {
   #handle: FileHandle | undefined;
   #isWritable = false;
   #file = "";
+  /** The folder in which that file was. */
+  #folder = "";
   #position = 0;
   #isFresh = true;
 
@@ -52,7 +54,12 @@ export class Journal {
     this.#isFresh = true;
   }
 
-  /** What came since the last time. @param create make the file, and its folder, where there is none */
+  /**
+   * What came since the last time.
+   *
+   * @param create make the file, and its folder, where there is none
+   * @throws RegistryError UNAVAILABLE where there was one and it is gone
+   */
   async read(create: boolean): Promise<JournalNews | undefined> {
     const handle = await this.#current(create);
     if (handle === undefined) return undefined;
@@ -117,6 +124,22 @@ export class Journal {
     }
   }
 
+  /**
+   * A file that was there and is gone is not one that never was: its disk may be away, and then "no such token" would be a
+   * false answer, and a new file would be hidden as soon as the disk is back.
+   *
+   * @param create whether a new one may be begun, as it may in the folder that the old one was in
+   */
+  async checkGone(create: boolean): Promise<void> {
+    if (this.#file === "") return;
+    if (create && (await placeOf(dirname(this.path))) === this.#folder) return;
+    throw new RegistryError(
+      "UNAVAILABLE",
+      `${this.#what} ${show(this.path)} is gone: is its disk mounted? If this is meant to be, start the server again`,
+      { path: this.path },
+    );
+  }
+
   /** The file that has this path now: it may have been moved away to begin a new one. */
   async #current(create: boolean): Promise<FileHandle | undefined> {
     const found = await this.#stat();
@@ -127,6 +150,8 @@ export class Journal {
     }
     await this.close();
     if (!isSame) this.forget();
+    if (found?.isDirectory() === true) this.#check(found);
+    if (found === undefined) await this.checkGone(create);
     if (found === undefined && !create) return undefined;
     try {
       if (found === undefined) await prepareFolder(dirname(this.path));
@@ -134,6 +159,7 @@ export class Journal {
       const made = await handle.stat({ bigint: true });
       if (idOf(made) !== this.#file) this.forget();
       this.#file = idOf(made);
+      this.#folder = (await placeOf(dirname(this.path))) ?? "";
       this.#handle = handle;
       this.#isWritable = create;
       this.#check(made);
@@ -149,6 +175,7 @@ export class Journal {
   #check(found: BigIntStats): void {
     const bad = (problem: string) =>
       new RegistryError("CONFIG", `${this.#what} ${show(this.path)} ${problem}`, { path: this.path });
+    if (found.isDirectory()) throw bad("is a folder; name the file in it");
     if (!found.isFile()) throw bad("is no file");
     const mode = Number(found.mode) & 0o777;
     if (process.platform !== "win32" && (mode & 0o077) !== 0)
@@ -188,6 +215,14 @@ export function isTorn(line: string | Buffer, torn: unknown): boolean {
 
 function isAbsent(error: unknown): boolean {
   return (error as NodeJS.ErrnoException).code === "ENOENT";
+}
+
+async function placeOf(folder: string): Promise<string | undefined> {
+  try {
+    return idOf(await stat(folder, { bigint: true }));
+  } catch {
+    return undefined;
+  }
 }
 
 function idOf({ dev, ino }: BigIntStats): string {

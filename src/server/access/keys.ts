@@ -5,15 +5,15 @@ type Jose = typeof import("jose");
 
 export interface KeysOptions {
   readonly issuer: string;
-  readonly jwksUri?: string;
+  readonly jwksUri?: string | undefined;
   /** Milliseconds for one answer of the issuer. Default 5,000. */
-  readonly timeout?: number;
+  readonly timeout?: number | undefined;
   /** Milliseconds between two looks for a key that was not there. Default 30,000. */
-  readonly cooldown?: number;
+  readonly cooldown?: number | undefined;
   /** Milliseconds that keys are used without asking. Default 600,000. */
-  readonly maxAge?: number;
+  readonly maxAge?: number | undefined;
   /** Milliseconds after a failure in which the issuer is not asked again. Default 5,000. */
-  readonly pause?: number;
+  readonly pause?: number | undefined;
 }
 
 const MAX_ANSWER = 1 << 20;

@@ -31,7 +31,7 @@ export interface OidcIssuer {
 
 export interface OidcOptions extends Omit<KeysOptions, "issuer" | "jwksUri"> {
   /** The clock. */
-  readonly now?: () => number;
+  readonly now?: (() => number) | undefined;
 }
 
 export interface Identified {

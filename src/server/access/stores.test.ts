@@ -2,8 +2,10 @@ import {
   appendFileSync,
   chmodSync,
   existsSync,
+  mkdirSync,
   mkdtempSync,
   readFileSync,
+  renameSync,
   rmSync,
   statSync,
   writeFileSync,
@@ -228,14 +230,34 @@ describe("the file of tokens", () => {
     await store.close();
   });
 
-  test("that is gone leaves no token", async () => {
+  test("that is gone lets nobody in, and denies nobody for good; a new one may be begun", async () => {
     const folder = fresh();
     const store = fileTokens(path(folder));
     const { record } = await issueToken(store, { name: "a", scopes: ["read"] });
     rmSync(path(folder));
-    expect(await store.get(record.id)).toBeUndefined();
+    await expect(store.get(record.id)).rejects.toMatchObject({ code: "UNAVAILABLE", outcome: "temporary" });
+    await expect(store.list()).rejects.toMatchObject({ code: "UNAVAILABLE" });
+    expect(await fileTokens(path(folder)).get(record.id)).toBeUndefined();
     await issueToken(store, { name: "b", scopes: ["read"] });
     expect((await store.list()).length).toBe(1);
+    await store.close();
+  });
+
+  test.each([
+    ["nothing", () => {}],
+    ["an empty folder", (folder: string) => mkdirSync(folder)],
+  ])("whose folder is gone, with %s in its place, is not begun anew and comes back as it was", async (_, replace) => {
+    const folder = join(fresh(), "disk");
+    const store = fileTokens(path(folder));
+    const { record } = await issueToken(store, { name: "a", scopes: ["read"] });
+    renameSync(folder, `${folder}.away`);
+    replace(folder);
+    await expect(store.get(record.id)).rejects.toMatchObject({ code: "UNAVAILABLE" });
+    await expect(issueToken(store, { name: "b", scopes: ["read"] })).rejects.toMatchObject({ code: "UNAVAILABLE" });
+    expect(existsSync(path(folder))).toBe(false);
+    rmSync(folder, { recursive: true, force: true });
+    renameSync(`${folder}.away`, folder);
+    expect(await store.get(record.id)).toEqual(record);
     await store.close();
   });
 });

@@ -5,13 +5,13 @@ const INTERVAL = 3000;
 
 export interface ThrottleOptions {
   /** Wrong credentials that one address may send in a row. Default 20. */
-  readonly failures?: number;
+  readonly failures?: number | undefined;
   /** Milliseconds after which one more is allowed. Default 3,000. */
-  readonly interval?: number;
+  readonly interval?: number | undefined;
   /** Well-formed tokens of an address that has to wait that are looked at all the same; one more each 15th of `interval`. Default 20. */
-  readonly spare?: number;
+  readonly spare?: number | undefined;
   /** Addresses that are remembered. Default 10,000; the one that was quiet the longest is forgotten first. */
-  readonly addresses?: number;
+  readonly addresses?: number | undefined;
 }
 
 interface Bucket {

@@ -1,5 +1,15 @@
 import { execFileSync } from "node:child_process";
-import { appendFileSync, chmodSync, readFileSync, renameSync, statSync, writeFileSync } from "node:fs";
+import {
+  appendFileSync,
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { describe, expect, test, vi } from "vitest";
@@ -8,7 +18,7 @@ import { RegistryError } from "../../errors.ts";
 import { Journal } from "../access/journal.ts";
 import type { AuditLog } from "../types.ts";
 import { type AuditStore, groupedLog, type Timed } from "./group.ts";
-import { type AuditRecord, fileAudit, sqlAudit, verifyAudit } from "./index.ts";
+import { type AuditRecord, fileAudit, openAudit, sqlAudit, verifyAudit } from "./index.ts";
 
 interface Kind {
   open(folder: string, server?: string): Promise<AuditLog>;
@@ -195,6 +205,27 @@ describe("the file of a log", () => {
     expect(await verifyAudit(file(path))).toMatchObject({ ok: true, entries: 3, continues: old.heads });
   });
 
+  test("whose folder is gone, or has an empty one in its place, is not begun anew there", async () => {
+    const folder = join(fresh(), "disk");
+    const path = join(folder, "audit.jsonl");
+    const audit = fileAudit(path);
+    await audit.ready();
+    await audit.append(entry(0));
+    renameSync(folder, `${folder}.away`);
+    for (const replace of [() => {}, () => mkdirSync(folder)]) {
+      replace();
+      await expect(audit.append(entry(1))).rejects.toMatchObject({ code: "UNAVAILABLE" });
+      await expect(audit.ready()).rejects.toMatchObject({ code: "UNAVAILABLE" });
+      expect(existsSync(path)).toBe(false);
+    }
+    rmSync(folder, { recursive: true });
+    renameSync(`${folder}.away`, folder);
+    await audit.ready();
+    await audit.append(entry(2));
+    expect(await verifyAudit(file(path))).toMatchObject({ ok: true, entries: 3 });
+    await audit.close();
+  });
+
   test("with a long past is taken up by its end alone", async () => {
     const path = join(fresh(), "audit.jsonl");
     const first = fileAudit(path);
@@ -208,8 +239,13 @@ describe("the file of a log", () => {
     expect(await verifyAudit(file(path))).toMatchObject({ ok: true, entries: 1501, heads: [expect.any(String)] });
   });
 
-  test("that is not there is NOT_FOUND", async () => {
+  test("that is not there is NOT_FOUND, and a folder is none", async () => {
     await expect(verifyAudit(file(join(fresh(), "none")))).rejects.toMatchObject({ code: "NOT_FOUND" });
+    const folder = fresh();
+    await expect(verifyAudit(file(folder))).rejects.toMatchObject({ code: "CONFIG" });
+    await expect(verifyAudit(file(folder))).rejects.toThrow("is a folder; name the file");
+    await expect(fileAudit(folder).ready()).rejects.toThrow("is a folder; name the file");
+    await expect(openAudit({ backend: "file", path: folder })).rejects.toMatchObject({ code: "CONFIG" });
   });
 });
 

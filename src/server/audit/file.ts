@@ -11,9 +11,9 @@ import { type AuditLink, formatLine, parseAuditLine } from "./line.ts";
 
 export interface AuditOptions {
   /** What this server is called in the log. Default: the name of the machine. */
-  readonly server?: string;
+  readonly server?: string | undefined;
   /** The wall clock, in milliseconds. Default `Date.now`. */
-  readonly now?: () => number;
+  readonly now?: (() => number) | undefined;
 }
 
 /** What of the end of a log is looked at to go on with it. */
@@ -83,6 +83,7 @@ class FileStore implements AuditStore {
       await access(this.#path, constants.W_OK);
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code !== "ENOENT") throw this.#journal.failure(error, "can't be written");
+      await this.#journal.checkGone(true);
     }
     // Makes the file, and checks who else may write it.
     if (this.#state.chain === "") await this.#inTurn(() => this.#follow());

@@ -1,6 +1,8 @@
+import { stat } from "node:fs/promises";
 import { absolute, type Place } from "../access/places.ts";
 import type { AuditLog } from "../types.ts";
 import type { AuditOptions } from "./file.ts";
+import { refuseFolder } from "./read.ts";
 
 export { type AuditOptions, fileAudit } from "./file.ts";
 export type { AuditLink, AuditRecord } from "./line.ts";
@@ -22,6 +24,10 @@ export async function openAudit(
   options: AuditOptions & { readonly cwd?: string } = {},
 ): Promise<AuditLog> {
   const found = absolute(place, options.cwd ?? process.cwd());
-  if (found.backend === "file") return (await import("./file.ts")).fileAudit(found.path, options);
+  if (found.backend === "file") {
+    // At the start: once it serves, nobody looks at the log before the first change.
+    refuseFolder(found.path, await stat(found.path).catch(() => undefined));
+    return (await import("./file.ts")).fileAudit(found.path, options);
+  }
   return await (await import("./sql.ts")).sqlAudit(found, options);
 }

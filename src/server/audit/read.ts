@@ -1,3 +1,4 @@
+import type { Stats } from "node:fs";
 import { open } from "node:fs/promises";
 import { RegistryError, show } from "../../errors.ts";
 import type { Place } from "../access/places.ts";
@@ -7,9 +8,9 @@ import { type AuditReport, ChainCheck } from "./verify.ts";
 
 export interface VerifyOptions {
   /** The hash of an entry that must be there: what an earlier verification gave as head. */
-  readonly expect?: string;
+  readonly expect?: string | undefined;
   /** Told every entry, in order, until something is wrong and after. */
-  readonly onRecord?: (record: AuditRecord) => void;
+  readonly onRecord?: ((record: AuditRecord) => void) | undefined;
 }
 
 /**
@@ -44,6 +45,7 @@ async function* linesOf(path: string): AsyncIterable<{ readonly bytes: Buffer; r
     throw new RegistryError(code, `the audit log ${show(path)} can't be read (${error.code})`, { path, cause: error });
   });
   try {
+    refuseFolder(path, await handle.stat());
     for await (const chunk of handle.createReadStream({ autoClose: false }) as AsyncIterable<Buffer>) {
       const bytes = rest.length === 0 ? chunk : Buffer.concat([rest, chunk]);
       let from = 0;
@@ -57,6 +59,19 @@ async function* linesOf(path: string): AsyncIterable<{ readonly bytes: Buffer; r
   } finally {
     await handle.close();
   }
+}
+
+/**
+ * A folder is what `file:` names in `--storage`, and is no audit log.
+ *
+ * @throws RegistryError CONFIG
+ */
+export function refuseFolder(path: string, stats: Pick<Stats, "isDirectory"> | undefined): void {
+  if (stats?.isDirectory() !== true) return;
+  const file = `file:${path}/audit.jsonl`;
+  throw new RegistryError("CONFIG", `the audit log ${show(path)} is a folder; name the file, such as ${file}`, {
+    path,
+  });
 }
 
 async function verifySql(place: Exclude<Place, { backend: "file" }>, options: VerifyOptions): Promise<AuditReport> {

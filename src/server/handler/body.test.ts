@@ -39,7 +39,7 @@ describe("what is wrong with a body", () => {
       ["/v1/reads", `{"asks":[],${keys(900)}}`],
       ["/v1/reads", ask(`"${"x".repeat(MIB / 2)}":1`)],
       ["/v1/reads", `{"asks":[${Array(1000).fill("{}").join(",")}]}`],
-      ["/v1/commits", `{"id":"c","at":"${AT}","changes":[],${keys(MIB / 2)}}`],
+      ["/v1/commits", `{"id":"c","at":"${AT}","changes":[],${keys(900)}}`],
       ["/v1/commits", commit(head(`"${"x".repeat(MIB / 2)}":"1.0.0"`))],
       ["/v1/commits", commit(Array(500).fill("{}").join(","))],
     ];
@@ -138,6 +138,29 @@ describe("sizes", () => {
     const labels = Array.from({ length: 300 }, (_, i) => `"l${i}":"1.0.0"`).join(",");
     // It is read, and then there is no such version.
     expect((await post("/v1/commits", commit(head(labels)))).json.code).toBe("NOT_FOUND");
+    const more = [`{"name":"a","head":{${keys(5000)}}}`, head(keys(2 * MIB)), `{},`.repeat(300_000)];
+    const said = await Promise.all(
+      more.map(async (changes) => (await post("/v1/commits", commit(changes))).json.detail),
+    );
+    expect(said).toEqual([
+      "the body has more than 100 keys in one object",
+      "the body has more than 100000 keys in its maps",
+      "the body has more than 300000 objects and lists",
+    ]);
+  });
+
+  it("of a server that takes larger bodies go up with them: a client fills each with what there is to copy", async () => {
+    const { send } = httpWorld({ access: openAccess(), maxBodyBytes: 64 * MIB });
+    const detail = async (changes: string) => {
+      const { text } = await send("POST", "/v1/commits", { headers: JSON_TYPE, body: commit(changes) });
+      return JSON.parse(text).detail;
+    };
+    const yanks = (count: number) =>
+      Array.from({ length: count }, (_, i) => `"0.0.${i}":{"at":"${AT}","removed":1}`).join(",");
+    const yanked = (count: number) => head("").replace('"yanked":{}', `"yanked":{${yanks(count)}}`);
+    expect(await detail(yanked(110_000))).toContain("changes.0.head.next.yanked.0.0.0.removed");
+    expect(await detail(`${"{},".repeat(310_000)}{}`)).toContain("body.changes");
+    expect(await detail(`${"{},".repeat(1_200_000)}{}`)).toBe("the body has more than 1200000 objects and lists");
   });
 });
 

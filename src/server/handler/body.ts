@@ -2,9 +2,10 @@ import type * as z from "zod";
 import { MAX_STORED_BYTES } from "../../document.ts";
 import { cut, RegistryError } from "../../errors.ts";
 import { MAX_ISSUE, MAX_ISSUES } from "../protocol/bounded.ts";
-import { parseJson } from "../protocol/json.ts";
+import { type JsonLimits, parseJson } from "../protocol/json.ts";
 import { StatusError } from "../protocol/problem.ts";
 import type { RouteSpec } from "../protocol/routes.ts";
+import { MAX_MAP_KEYS } from "../protocol/schemas.ts";
 
 const SMALL = 64 * 1024;
 /** As many asks as there may be, with the longest names. */
@@ -20,9 +21,21 @@ export function bodyLimit(route: RouteSpec, maxBodyBytes: number): number {
   return route.id === "versions.post" ? Math.min(TEXT_IN_JSON, maxBodyBytes) : SMALL;
 }
 
-/** Keys of one object: only the heads in a commit have maps. What has more is not worth reading to its end. */
-function keyLimit({ id }: RouteSpec): number {
-  return id === "commits.post" ? Number.POSITIVE_INFINITY : 100;
+const PLAIN: JsonLimits = { keys: 100 };
+/** What the numbers below are for: a server that takes larger bodies takes more in them. */
+const USUAL_BODY = 16 * 2 ** 20;
+
+/** Only the heads in a commit have maps. The other numbers are what the most entries of history that fit in are made of. */
+function limitsOf(route: RouteSpec, maxBodyBytes: number): JsonLimits {
+  if (route.id !== "commits.post") return PLAIN;
+  const times = Math.max(1, maxBodyBytes / USUAL_BODY);
+  return {
+    ...PLAIN,
+    maps: new Set(["changes.head.next.labels", "changes.head.next.yanked"]),
+    mapKeys: Math.floor(MAX_MAP_KEYS * times),
+    allKeys: Math.floor(1_000_000 * times),
+    parts: Math.floor(300_000 * times),
+  };
 }
 
 /**
@@ -52,7 +65,9 @@ export async function readBody(request: Request, route: RouteSpec, maxBodyBytes:
   }
   const limit = bodyLimit(route, maxBodyBytes);
   const text = await readText(request, limit, () => tooLong(limit));
-  return body.type === "application/json" ? checked(body.schema, parseJson(text, keyLimit(route)), "body") : text;
+  return body.type === "application/json"
+    ? checked(body.schema, parseJson(text, limitsOf(route, maxBodyBytes)), "body")
+    : text;
 }
 
 const CLOSE = { headers: { Connection: "close" } } as const;

@@ -199,3 +199,29 @@ describe("tombstones of an importer", () => {
 function at(prompt: string) {
   return { prompt, action: "commits.post", address: "127.0.0.1" };
 }
+
+describe("a commit that is sent again under its id", () => {
+  it("does nothing twice, and tells what became of the first one", async () => {
+    const { commit, registry, send } = world();
+    const actions = async () => (await registry.history("a").all()).map((entry) => entry.action);
+    for (const token of ["writer", "admin"] as const) {
+      const change = add("a", token === "writer" ? "1.0.0" : "1.1.0");
+      expect((await commit(token, change)).json.outcomes).toMatchObject([{ status: "done" }]);
+      const before = await registry.getPrompt("a");
+      // Sealed by the server or by its sender: the text is there to compare.
+      const again = (await commit(token, change)).json.outcomes;
+      expect(again).toMatchObject([{ status: "exists", existing: { version: before.version } }]);
+      expect(again[0].existing.text).toContain(before.text);
+      expect((await registry.getPrompt("a")).digest).toBe(before.digest);
+    }
+    const next = { labels: { beta: "1.0.0" }, yanked: {} };
+    const entry = { at: AT, action: "label", label: "beta", to: "1.0.0", commit: "c" };
+    const label = { name: "a", head: { expect: null, next, entries: [entry] } };
+    expect((await commit("admin", label)).json.outcomes).toMatchObject([{ status: "done" }]);
+    expect((await commit("admin", label)).json.outcomes).toMatchObject([{ status: "conflict" }]);
+    expect(await actions()).toEqual(expect.arrayContaining(["label", "publish", "publish"]));
+    expect(await actions()).toHaveLength(3);
+    const { json } = await send("GET", "/v1/prompts/a/-/history", { token: "reader" });
+    expect(json.items.filter(({ commit: id }: { commit?: string }) => id === "c")).toMatchObject([{ label: "beta" }]);
+  });
+});

@@ -2,7 +2,7 @@ import { RegistryError, throwIfAborted } from "../../errors.ts";
 import { compared, type DiffBudget, diffTexts } from "../../registry/diff.ts";
 import type { Prompt } from "../../registry/prompt.ts";
 import type { Call, Result } from "./context.ts";
-import { nameOf } from "./read-routes.ts";
+import { nameOf, operationOf } from "./read-routes.ts";
 
 /** A diff is worked out without a pause, for anybody who may read: a person who compares prompts gets by with this. */
 const BUDGET: DiffBudget = { edits: 500, milliseconds: 25, lines: 20_000, length: 2 ** 20 };
@@ -52,7 +52,7 @@ export async function diffRoute(call: Call): Promise<Result> {
   const name = nameOf(call);
   const { signal } = call.request;
   return await turns.inside(async () => {
-    const pair = await registry.getPrompts([`${name}@${from}`, `${name}@${to}`], { signal });
+    const pair = await registry.getPrompts([`${name}@${from}`, `${name}@${to}`], operationOf(call));
     return await turns.turn(signal, async () => ({ status: 200, json: { name, ...(await difference(pair)) } }));
   });
 }

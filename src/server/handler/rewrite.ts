@@ -2,6 +2,7 @@
 import { openStored, type SealedDocument, sealDocument, sealTombstone } from "../../document.ts";
 import type { Change, Deprecation, Head, HistoryEntry, Timestamp, Yank } from "../../driver.ts";
 import { RegistryError } from "../../errors.ts";
+import { notBefore } from "../../rules/clocks.ts";
 import type { Version } from "../../semver.ts";
 import type { Difference, Slots } from "./judge.ts";
 
@@ -14,9 +15,7 @@ export interface Author {
 
 export function rewrite(change: Change, difference: Difference, slots: Slots, author: Author): Change {
   const { name, add, guard, head, remove, restore } = change;
-  // A head never goes back in time.
-  const { updatedAt } = difference.from;
-  const at = updatedAt !== undefined && updatedAt > author.at ? updatedAt : author.at;
+  const at = notBefore(difference.from, author.at);
   return {
     name,
     ...(add === undefined ? {} : { add: add.map((document) => sealAgain(document, author)) }),

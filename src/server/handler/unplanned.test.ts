@@ -112,7 +112,7 @@ describe("what no registry would have planned", () => {
     const admin = await registryOf("admin");
     await admin.deleteVersion("a", "1.1.0", { message: "leak" });
     await admin.restoreVersion({ name: "a", version: "1.1.0", text: documentOf("a", "1.1.0").text });
-    const entries = (await registry.history("a").all()).slice(0, 2);
+    const entries = (await registry.history("a").all()).filter(({ by }) => by === "admin");
     expect(entries).toMatchObject([
       { action: "restore", by: "admin", to: "1.1.0" },
       { action: "remove", by: "admin", from: "1.1.0", message: "leak" },

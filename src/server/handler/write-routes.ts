@@ -102,7 +102,7 @@ async function postVersion(call: Call): Promise<Result> {
     throw new StatusError(
       400,
       "INVALID",
-      "Idempotency-Key is not taken here: PUT a version, or POST /v1/commits, whose id serves",
+      "Idempotency-Key is not taken here: PUT a version, or POST /v1/commits, which can be repeated",
       { field: "Idempotency-Key" },
     );
   }

@@ -60,7 +60,7 @@ export interface RunningServer {
   /** Of `/metrics`, where it has a port of its own. */
   readonly metricsUrl: string | undefined;
   readonly metrics: Metrics;
-  /** Reads the TLS files again. @throws RegistryError CONFIG; what is served goes on with the old ones */
+  /** Reads the TLS files again; without TLS the log says that there are none. @throws RegistryError CONFIG; what is served goes on with the old ones */
   reloadTls(): void;
   /**
    * Stops: not ready any more, no new connections, what is under way is finished, event streams are ended.
@@ -243,7 +243,7 @@ export async function listen(
     metrics,
     reloadTls: () => {
       listener.reload();
-      log.event("info", "read the TLS files again");
+      log.event("info", options.tls === undefined ? "nothing to read again: no TLS" : "read the TLS files again");
     },
     stop: (drain = 10_000) => {
       stopping ??= stop(drain);

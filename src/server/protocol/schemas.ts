@@ -181,6 +181,8 @@ export const change = z.strictObject({
   restore: sealed.optional(),
 });
 export const MAX_CHANGES = 500;
+/** Labels and yanks, in all heads of one commit together. */
+export const MAX_MAP_KEYS = 100_000;
 export const commit = z.strictObject({
   id: commitId,
   at: timestamp,
@@ -275,6 +277,7 @@ export const verifyReport = z.object({
   tombstones: z.int(),
   unsealed: z.int(),
   problems: z.array(finding),
+  warnings: z.array(z.string()).optional(),
 });
 const check = z.object({
   name: z.string(),

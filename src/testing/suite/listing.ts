@@ -194,21 +194,22 @@ export const listing: readonly Case[] = [
     }
   }),
 
-  test("I2 a prompt that has a head only is listed with includeRemoved at most, and then marked", async ({ hand }) => {
+  test("I2 a prompt that has a head only is listed with includeRemoved only, and marked", async ({ hand }) => {
     await put(hand, ["a", "c"]);
     await hand.move("b", { deprecated: { at: "2026-01-01T00:00:00.000Z", message: "soon" } });
     same(await hand.names(), ["a", "c"], "the names");
-    const entries = await hand.prompts({ includeRemoved: true, include: "heads" });
-    same(
-      entries.flatMap((e) => (e.name === "b" ? [] : [[e.name, e.removed]])),
-      [
-        ["a", undefined],
-        ["c", undefined],
-      ],
-      "those that have versions",
-    );
-    for (const { removed, head } of entries.filter((e) => e.name === "b")) {
-      same([removed, head?.head.deprecated?.message], [true, "soon"], "the mark and the head of the other");
+    for (const limit of [1, 100]) {
+      const entries = await hand.prompts({ includeRemoved: true, include: "heads", limit });
+      same(
+        entries.map((e) => [e.name, e.removed, e.head?.head.deprecated?.message]),
+        [
+          ["a", undefined, undefined],
+          ["b", true, "soon"],
+          ["c", undefined, undefined],
+        ],
+        "with removed ones",
+      );
+      same(await hand.names({ includeRemoved: true, limit }), ["a", "b", "c"], "their names");
     }
   }),
 

@@ -151,6 +151,41 @@ export const registry: readonly Case[] = [
     same(actions, ["restore", "remove", "unlabel", "label", "publish"], "the history");
   }),
 
+  test("I11 through the registry: a wrong clock is its writer's alone, and answers stay right", async ({ hand }) => {
+    let time = Date.UTC(2026, 3, 1);
+    const years = 10 * 365 * 86_400_000;
+    const tick = () => {
+      time += 60_000;
+      return time;
+    };
+    const by = (author: string, off: number) =>
+      new PromptRegistry(hand.driver, { author, now: () => new Date(tick() + off) });
+    const [right, ahead, behind] = [by("right", 0), by("ahead", years), by("behind", -years)];
+    for (const version of ["1.0.0", "1.1.0"]) await right.storePrompt({ name: "a", version, text: `${version}\n` });
+    await ahead.setLabel("a", "production", "1.0.0");
+    const wrong = time;
+    const { ok, warnings } = await right.verify();
+    same([ok, warnings.length], [true, 1], "what verify warns of: the time that has not come");
+    await right.setLabel("a", "production", "1.1.0");
+    await right.rollback("a");
+    const moves = (await right.history("a").all()).filter((e) => e.action !== "publish");
+    same(
+      moves.map((e) => [e.by, e.at]),
+      [
+        ["ahead", new Date(wrong + years).toISOString()],
+        ["right", new Date(time).toISOString()],
+        ["right", new Date(time - 60_000).toISOString()],
+      ],
+      "who moved something, and when, latest first",
+    );
+    const at = async (when: number) => await right.resolveAt("a", "production", new Date(when));
+    same([await at(time), await at(time + years)], ["1.1.0", "1.1.0"], "production, now and when that time has come");
+    same(await right.resolveAt("a", "latest", new Date(time)), "1.0.0", "latest after the rollback");
+    await behind.setLabel("a", "production", "1.0.0");
+    same((await right.getPrompt("a@production")).version, "1.0.0", "production, moved by who is behind");
+    same(await at(time + 2 * years), "1.0.0", "production at a time after all of them");
+  }),
+
   test("I5 through the registry: of writers that expect the same latest one wins", async ({ registry, another }) => {
     const other = new PromptRegistry((await another()).driver);
     await registry.storePrompt({ name: "a", version: "1.0.0", text: "start\n" });

@@ -12,16 +12,16 @@ export const FORMAT_VERSION = 1;
 
 export interface ArchiveLimits {
   /** Prompts, documents and tombstones together. Default 5,000,000. */
-  readonly maxEntries?: number;
+  readonly maxEntries?: number | undefined;
   /** Bytes after decompression. Default 64 GiB. */
-  readonly maxBytes?: number;
+  readonly maxBytes?: number | undefined;
   /** Bytes after decompression for each byte before it, over the first MiB. Default 100; an archive that `backup` writes has at most 50. */
-  readonly maxRatio?: number;
+  readonly maxRatio?: number | undefined;
   /** Bytes of one line, which has to be held. Default 64 MiB. */
-  readonly maxLineBytes?: number;
+  readonly maxLineBytes?: number | undefined;
 }
 
-export const DEFAULT_LIMITS: Required<ArchiveLimits> = Object.freeze({
+export const DEFAULT_LIMITS: Readonly<Record<keyof ArchiveLimits, number>> = Object.freeze({
   maxEntries: 5_000_000,
   maxBytes: 64 * 2 ** 30,
   maxRatio: 100,

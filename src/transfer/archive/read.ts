@@ -4,6 +4,7 @@ import { open as openFile } from "node:fs/promises";
 import { PassThrough, Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import { createGunzip } from "node:zlib";
+import { defined } from "../../defined.ts";
 import { RegistryError, show, throwIfAborted } from "../../errors.ts";
 import { fileError } from "./files.ts";
 import {
@@ -55,7 +56,7 @@ export async function* readRecords(
   limits: ArchiveLimits = {},
   signal?: AbortSignal,
 ): AsyncGenerator<{ readonly record: ArchiveRecord; readonly line: number }, void, undefined> {
-  const caps = { ...DEFAULT_LIMITS, ...limits };
+  const caps: typeof DEFAULT_LIMITS = { ...DEFAULT_LIMITS, ...defined(limits) };
   const hash = createHash("sha256");
   let line = 0;
   let bytes = 0;
@@ -95,7 +96,7 @@ const NEWLINE = 0x0a;
 
 async function* linesOf(
   input: ArchiveInput,
-  caps: Required<ArchiveLimits>,
+  caps: typeof DEFAULT_LIMITS,
 ): AsyncGenerator<{ readonly raw: Buffer; readonly text: string }, void, undefined> {
   const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
   let parts: Buffer[] = [];
@@ -133,10 +134,7 @@ async function* linesOf(
 const SLACK = 2 ** 20;
 
 /** Decompressed, unless it is plain: what somebody unpacked to look at can be restored, too. */
-async function* plainBytes(
-  input: ArchiveInput,
-  caps: Required<ArchiveLimits>,
-): AsyncGenerator<Buffer, void, undefined> {
+async function* plainBytes(input: ArchiveInput, caps: typeof DEFAULT_LIMITS): AsyncGenerator<Buffer, void, undefined> {
   let packed = 0;
   const source = input()[Symbol.asyncIterator]();
   const first = await source.next();

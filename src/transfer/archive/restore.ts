@@ -15,9 +15,9 @@ import { type ArchiveLimits, corruptArchive, type PromptRecord, type Trailer } f
 import { type ArchiveInput, archiveFile, readRecords } from "./read.ts";
 
 export interface RestoreOptions extends Omit<TransferOptions, "names"> {
-  readonly limits?: ArchiveLimits;
+  readonly limits?: ArchiveLimits | undefined;
   /** Read and check the whole archive before the first write. Default `true`. */
-  readonly check?: boolean;
+  readonly check?: boolean | undefined;
 }
 
 /** UTF-8 bytes of a prompt that waits in memory. */

@@ -28,14 +28,14 @@ import { archiveFile, readRecords } from "./read.ts";
 
 export interface BackupOptions {
   /** Only names that start with this. */
-  readonly prefix?: string;
+  readonly prefix?: string | undefined;
   /** Prompts read ahead. Default 8. */
-  readonly concurrency?: number;
-  readonly signal?: AbortSignal;
+  readonly concurrency?: number | undefined;
+  readonly signal?: AbortSignal | undefined;
   /** Called after each prompt. With it, prompts are counted first. */
-  readonly onProgress?: (progress: TransferProgress) => void;
+  readonly onProgress?: ((progress: TransferProgress) => void) | undefined;
   /** The clock; for tests. */
-  readonly now?: () => Date;
+  readonly now?: (() => Date) | undefined;
 }
 
 export interface BackupReport extends ArchiveCounts {
@@ -132,9 +132,9 @@ export async function* writeArchive(
 
 export interface BackupFileOptions extends BackupOptions {
   /** Replace a file that is there. Default `false`. */
-  readonly overwrite?: boolean;
+  readonly overwrite?: boolean | undefined;
   /** But never by an archive of nothing, unless the file is one, too (CONFLICT). Default `false`. */
-  readonly keepFull?: boolean;
+  readonly keepFull?: boolean | undefined;
 }
 
 /**

@@ -17,13 +17,13 @@ export interface ImportedPrompt {
 
 export interface ImportContext {
   /** Where the text came from, relative to what is imported, with `/`: some formats name prompts by it. */
-  readonly path?: string;
+  readonly path?: string | undefined;
   /** The name to take, for a text that holds one prompt. */
-  readonly name?: string;
+  readonly name?: string | undefined;
   /** Put before every name, e.g. `langfuse/`. */
-  readonly prefix?: string;
+  readonly prefix?: string | undefined;
   /** For prompts without a version. Default `minor`; a new prompt gets 1.0.0 in any case. */
-  readonly bump?: Bump;
+  readonly bump?: Bump | undefined;
 }
 
 export interface ImportResult {

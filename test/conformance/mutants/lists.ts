@@ -69,6 +69,23 @@ export const listMutants: readonly Mutant[] = [
   ),
 
   mutant(
+    "a prompt that has a head only is in no list",
+    "I2 a prompt that has a head only is listed with includeRemoved only, and marked",
+    (inner) => ({
+      async listPrompts(query, op) {
+        const page = await inner.listPrompts(query, op);
+        const kept = await Promise.all(
+          page.items.map(async (entry) => {
+            const versions = await inner.listVersions(entry.name, { limit: 1, includeRemoved: true }, op);
+            return versions.items.length > 0 ? [entry] : [];
+          }),
+        );
+        return { ...page, items: kept.flat() };
+      },
+    }),
+  ),
+
+  mutant(
     "heads in the list are those of before",
     "I4 include heads: every entry has its head, the same that a head ask gets",
     (inner) => ({

@@ -206,7 +206,7 @@ export const lossMutants: readonly Mutant[] = [
 
   mutant(
     "a prompt that has a head only is listed as if it had a version",
-    "I2 a prompt that has a head only is listed with includeRemoved at most, and then marked",
+    "I2 a prompt that has a head only is listed with includeRemoved only, and marked",
     (inner) => ({
       async listPrompts(query, op) {
         const page = await inner.listPrompts(query, op);

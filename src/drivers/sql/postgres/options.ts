@@ -2,6 +2,7 @@ import { readFileSync } from "node:fs";
 import { userInfo } from "node:os";
 import type { ConnectionOptions } from "node:tls";
 import type { PoolConfig } from "pg";
+import { defined } from "../../../defined.ts";
 import { RegistryError, show } from "../../../errors.ts";
 
 export interface PostgresOptions {
@@ -11,35 +12,37 @@ export interface PostgresOptions {
    * (all but `disable` and `no-verify` check the certificate), `sslrootcert`, `sslcert`, `sslkey`, `channel_binding`,
    * `options`, and `host`, `port`, `user`, `password`, `dbname`.
    */
-  readonly url?: string;
-  readonly host?: string;
-  readonly port?: number;
-  readonly database?: string;
-  readonly user?: string;
+  readonly url?: string | undefined;
+  readonly host?: string | undefined;
+  readonly port?: number | undefined;
+  readonly database?: string | undefined;
+  readonly user?: string | undefined;
   /** A function is asked for every new connection: for passwords that expire. */
-  readonly password?: string | (() => string | Promise<string>);
+  readonly password?: (string | (() => string | Promise<string>)) | undefined;
   /** `true`: TLS, with the server's certificate checked. */
-  readonly ssl?: boolean | ConnectionOptions;
-  readonly pool?: {
-    /** Connections at most. Default 10. */
-    readonly max?: number;
-    /** Milliseconds after which an unused one is closed. Default 30,000. */
-    readonly idleTimeout?: number;
-    /** Milliseconds to wait for one. Default 10,000. */
-    readonly connectTimeout?: number;
-  };
+  readonly ssl?: boolean | ConnectionOptions | undefined;
+  readonly pool?:
+    | {
+        /** Connections at most. Default 10. */
+        readonly max?: number | undefined;
+        /** Milliseconds after which an unused one is closed. Default 30,000. */
+        readonly idleTimeout?: number | undefined;
+        /** Milliseconds to wait for one. Default 10,000. */
+        readonly connectTimeout?: number | undefined;
+      }
+    | undefined;
   /** Where the tables are. It is made when it is not there. Default `prompt_registry`. */
-  readonly schema?: string;
+  readonly schema?: string | undefined;
   /** Milliseconds after which the server ends a statement. Default 30,000; 0 for none. */
-  readonly statementTimeout?: number;
+  readonly statementTimeout?: number | undefined;
   /** How the server's own lists call this program. Default `prompt-registry`. */
-  readonly applicationName?: string;
+  readonly applicationName?: string | undefined;
   /** Tell those who `listen` of every commit. All commits that tell wait for one lock of the server. Default `true`. */
-  readonly notify?: boolean;
+  readonly notify?: boolean | undefined;
   /** Prepare statements on the server. Switch it off behind a pooler that does not know them. Default `true`. */
-  readonly prepare?: boolean;
+  readonly prepare?: boolean | undefined;
   /** `lock` for servers that show no transactions. Default: found out. */
-  readonly feed?: "snapshot" | "lock";
+  readonly feed?: "snapshot" | "lock" | undefined;
 }
 
 export interface Resolved {
@@ -231,12 +234,6 @@ function tlsOf(tls: Readonly<Record<string, string>>): boolean | ConnectionOptio
 function modeOf(ssl: boolean | ConnectionOptions): string {
   if (ssl === false) return "disable";
   return ssl !== true && ssl.rejectUnauthorized === false ? "no-verify" : "verify-full";
-}
-
-type Defined<T> = { [K in keyof T]?: Exclude<T[K], undefined> };
-
-function defined<T extends object>(value: T): Defined<T> {
-  return Object.fromEntries(Object.entries(value).filter(([, one]) => one !== undefined)) as Defined<T>;
 }
 
 function userName(): string {

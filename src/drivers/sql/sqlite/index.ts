@@ -29,13 +29,13 @@ export interface SqliteOptions {
   /** The database file, or `:memory:`. It is created, with its folders, when it is not there. */
   readonly path: string;
   /** Milliseconds to wait while another process writes. Default 5000. */
-  readonly busyTimeout?: number;
+  readonly busyTimeout?: number | undefined;
   /** Which module talks to SQLite. Default: `node:sqlite` where this Node has it, else `libsql`. */
-  readonly module?: "node:sqlite" | "libsql";
+  readonly module?: "node:sqlite" | "libsql" | undefined;
   /** Refuse to write. Default: only where the file or its folder can't be written. */
-  readonly readOnly?: boolean;
+  readonly readOnly?: boolean | undefined;
   /** Bytes of answers kept in memory. Default 64 MiB; 0 keeps none. */
-  readonly cacheBytes?: number;
+  readonly cacheBytes?: number | undefined;
 }
 
 export interface SqliteNative {

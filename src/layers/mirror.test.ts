@@ -1,20 +1,15 @@
 import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { trace as otel } from "@opentelemetry/api";
 import { describe, expect, it } from "vitest";
 import type { Operation, StorageDriver } from "../driver.ts";
 import { memory } from "../drivers/memory.ts";
 import { RegistryError } from "../errors.ts";
 import type { PromptName } from "../names.ts";
 import { PromptRegistry } from "../registry.ts";
-import { commitOf, documentOf, fault, seedPrompts } from "../testing/index.ts";
-import { fallback } from "./fallback.ts";
-import { identityOf, stack } from "./layer.ts";
+import { fault, seedPrompts } from "../testing/index.ts";
+import { identityOf } from "./layer.ts";
 import { type CopyPrompt, cursorFile, mirror } from "./mirror.ts";
-import { retry } from "./retry.ts";
-import { route } from "./route.ts";
-import { type SpanTracer, type TraceEvent, type TraceSpan, trace } from "./trace.ts";
 
 describe("mirror", () => {
   it("copies what changes, catches up at start, and keeps its place", async () => {
@@ -212,139 +207,5 @@ describe("mirror: what can't go on as before", () => {
     expect(asked).toContain(true);
     expect((await target.listPrompts({ limit: 10 })).items).toHaveLength(1);
     await driver.close();
-  });
-});
-
-describe("route", () => {
-  const build = () => {
-    const [main, shared, one] = [memory(), memory(), memory()];
-    const driver = route([
-      { names: "shared/**", storage: shared },
-      { names: "team-*/x*y", storage: one },
-    ])(main);
-    return { main, shared, one, driver, registry: new PromptRegistry(driver) };
-  };
-
-  it("sends each prompt to its storage, and lists all in order", async () => {
-    const { registry, main, shared, one } = build();
-    const names = ["shared/a", "shared/b/c", "shared", "team-a/xy", "team-a/xzy", "team-a/x", "a", "zz", "team-b/xay"];
-    const stored = await registry.storePrompts(names.map((name) => ({ name, version: "1.0.0", text: name })));
-    expect(stored.every((s) => s.status === "created")).toBe(true);
-    const of = async (d: StorageDriver) => (await d.listPrompts({ limit: 100 })).items.map((p) => p.name);
-    expect(await of(shared)).toEqual(["shared/a", "shared/b/c"]);
-    expect(await of(one)).toEqual(["team-a/xy", "team-a/xzy", "team-b/xay"]);
-    expect(await of(main)).toEqual(["a", "shared", "team-a/x", "zz"]);
-    for (const limit of [1, 2, 3, 100]) {
-      const listed: string[] = [];
-      for await (const entry of registry.listPrompts({ limit })) listed.push(entry.name);
-      expect(listed).toEqual([...names].sort());
-    }
-    expect((await registry.getPrompts(names)).map((p) => p.text)).toEqual(names);
-  });
-
-  it("its feed tells of all of them, on small pages too", async () => {
-    const { registry, driver } = build();
-    const { cursor: start } = await driver.changes({ limit: 10 });
-    const names = ["shared/a", "a", "team-a/xy", "b", "shared/c"];
-    for (const name of names) await registry.storePrompt({ name, version: "1.0.0", text: name });
-    for (const limit of [1, 2, 100]) {
-      const seen = new Set<string>();
-      let cursor = start as string;
-      for (let i = 0; i < 50; i++) {
-        const page = await driver.changes({ cursor, limit });
-        expect(page.items.length).toBeLessThanOrEqual(limit);
-        for (const { name } of page.items) seen.add(name);
-        cursor = page.cursor as string;
-      }
-      expect([...seen].sort()).toEqual([...names].sort());
-    }
-    await expect(driver.changes({ cursor: "nonsense", limit: 1 })).rejects.toMatchObject({ code: "INVALID" });
-  });
-
-  it("an atomic commit of several is refused, and one storage that is down fails its own part only", async () => {
-    const shared = fault(memory(), { method: "commit", what: "fail" });
-    const driver = route([{ names: "shared/*", storage: shared }])(memory());
-    const changes = ["shared/a", "b"].map((n) => ({
-      name: documentOf(n, "1.0.0").name,
-      add: [documentOf(n, "1.0.0")],
-    }));
-    await expect(driver.commit(commitOf(changes, { atomic: true }))).rejects.toMatchObject({ code: "UNSUPPORTED" });
-    expect((await driver.commit(commitOf(changes))).map((o) => o.status)).toEqual(["failed", "done"]);
-    expect(() => route([{ names: "a//", storage: shared }])).toThrow(/route/);
-  });
-});
-
-describe("trace", () => {
-  function recorder() {
-    const spans: { name: string; attributes: Record<string, unknown>; status?: number; ended: boolean }[] = [];
-    const tracer: SpanTracer = {
-      startActiveSpan(name, options, run) {
-        const span = {
-          name,
-          attributes: { ...options.attributes } as Record<string, unknown>,
-          ended: false,
-        } as (typeof spans)[number];
-        spans.push(span);
-        const recorded: TraceSpan = {
-          setAttributes: (more) => Object.assign(span.attributes, more),
-          recordException: () => {},
-          setStatus: ({ code }) => {
-            span.status = code;
-          },
-          end: () => {
-            span.ended = true;
-          },
-        };
-        return run(recorded);
-      },
-    };
-    return { spans, tracer };
-  }
-
-  it("makes a span and a line of every call, without texts", async () => {
-    const { spans, tracer } = recorder();
-    const events: TraceEvent[] = [];
-    const faulty = Object.assign(fault(memory()), { peek: () => undefined });
-    const copy = memory();
-    await seedPrompts(new PromptRegistry(copy), { a: { "1.0.0": "secret text" } });
-    const driver = stack(faulty, [
-      trace({ tracer, log: (e) => events.push(e) }),
-      fallback([copy]),
-      retry({ baseDelay: 0 }),
-    ]);
-    const registry = new PromptRegistry(driver);
-    await registry.storePrompt({ name: "a", version: "1.0.0", text: "secret text" });
-    faulty.plan({ method: "read", what: "fail" });
-    await registry.getPrompt("a");
-    faulty.plan({ method: "history", what: "fail" });
-    await expect(registry.history("b").all()).rejects.toMatchObject({ code: "UNAVAILABLE" });
-    expect(spans.map((s) => [s.name, s.status, s.ended])).toEqual([
-      ["prompt_registry.commit", undefined, true],
-      ["prompt_registry.read", undefined, true],
-      ["prompt_registry.history", 2, true],
-    ]);
-    expect(spans[1]?.attributes).toMatchObject({
-      "prompt_registry.names": "a",
-      "prompt_registry.source": "fallback:memory",
-      "prompt_registry.stale": true,
-    });
-    expect(spans[2]?.attributes).toMatchObject({ "error.type": "UNAVAILABLE", "prompt_registry.attempts": 3 });
-    expect(events.map((e) => [e.operation, e.ok, e.names])).toEqual([
-      ["commit", true, ["a"]],
-      ["read", true, ["a"]],
-      ["history", false, ["b"]],
-    ]);
-    expect(JSON.stringify([spans, events])).not.toContain("secret");
-  });
-
-  it("a logger that throws breaks nothing; a tracer of OpenTelemetry fits", async () => {
-    const driver = trace({
-      tracer: otel.getTracer("test"),
-      log: () => {
-        throw new Error("logger");
-      },
-    })(memory());
-    await new PromptRegistry(driver).storePrompt({ name: "a", version: "1.0.0", text: "a" });
-    expect((await new PromptRegistry(driver).getPrompt("a")).text).toBe("a");
   });
 });
