@@ -1,3 +1,4 @@
+import { availableParallelism } from "node:os";
 import { defineConfig } from "vitest/config";
 
 // Every test file belongs to exactly one project: a new folder under test/ falls into "unit".
@@ -8,21 +9,24 @@ const faults = [
   "test/process/*linearizability.test.ts",
   "test/process/{bit-rot,crashes,power-loss,server-soak,symlinks}.test.ts",
 ];
+// A browser each.
+const web = ["test/web/**/*.test.ts"];
 const process = ["test/process/**/*.test.ts", "test/live/**/*.test.ts"];
 
 export default defineConfig({
   test: {
     pool: "forks",
-    // Vitest's default leaves one core idle, which is half of a small CI machine.
-    maxWorkers: "100%",
+    // Vitest's default leaves one core idle, which is half of a small CI machine; and a fifth of the time they all wait: for a
+    // disk, another process, a database.
+    maxWorkers: availableParallelism() + 1,
     restoreMocks: true,
     projects: [
       {
         extends: true,
         test: {
           name: "unit",
-          include: ["src/**/*.test.ts", "test/**/*.test.ts"],
-          exclude: [...conformance, ...process],
+          include: ["src/**/*.test.ts", "test/**/*.test.ts", "web/src/**/*.test.ts"],
+          exclude: [...conformance, ...process, ...web],
           testTimeout: 10_000,
           hookTimeout: 10_000,
         },
@@ -56,6 +60,15 @@ export default defineConfig({
           // These start servers, kill processes and measure time: one file at a time, after all the others.
           fileParallelism: false,
           sequence: { groupOrder: 1 },
+        },
+      },
+      {
+        extends: true,
+        test: {
+          name: "web",
+          include: web,
+          testTimeout: 90_000,
+          hookTimeout: 60_000,
         },
       },
     ],

@@ -5,7 +5,7 @@ set -u
 # command:package — add a line when a test needs a program.
 wanted=(
   strace:strace # faults injected into system calls (test/process)
-  # chromium:chromium       # the web page in a browser
+  chromium:chromium # the web page in a browser (test/web)
   # faketime:faketime       # clock skew
   xfs_io:xfsprogs # file systems whose power can be cut (test/process/power-cut.test.ts)
   # A real S3 server (test/support/radosgw.ts).

@@ -1,11 +1,12 @@
-// Builds dist/: tsc for the library and its types, esbuild for the command line. `npm run build` always builds;
-// scripts/start.mjs calls build() only when isFresh() says no.
+// Builds dist/: tsc for the library and its types, esbuild for the command line and the web page. `npm run build` always
+// builds; scripts/start.mjs calls build() only when isFresh() says no.
 import { spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
 import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { basename, join, relative, sep } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
+import { buildWeb, webSources } from "./build-web.mjs";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
 const dist = join(root, "dist");
@@ -22,9 +23,15 @@ const filesUnder = (folder) =>
 /** A digest of everything the build reads. */
 function fingerprint() {
   const inputs = filesUnder(join(root, "src")).filter((path) => !path.endsWith(".test.ts"));
-  const others = ["package-lock.json", "tsconfig.json", "tsconfig.build.json", "scripts/build.mjs"];
+  const others = [
+    "package-lock.json",
+    "tsconfig.json",
+    "tsconfig.build.json",
+    "scripts/build.mjs",
+    "scripts/build-web.mjs",
+  ];
   const hash = createHash("sha256");
-  for (const path of [...inputs, ...others.map((name) => join(root, name))]) {
+  for (const path of [...inputs, ...webSources(), ...others.map((name) => join(root, name))]) {
     const content = readFileSync(path);
     hash.update(`${relative(root, path).split(sep).join("/")}\n${content.length}\n`).update(content);
   }
@@ -45,6 +52,7 @@ export async function build() {
   try {
     compile(out);
     await bundleCli(out);
+    await buildWeb(join(out, "web", "page"));
     writeFileSync(join(out, ".build"), stamp);
     rmSync(dist, { recursive: true, force: true });
     renameSync(out, dist);

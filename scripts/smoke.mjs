@@ -62,6 +62,7 @@ try {
   expect(version.includes(manifest.version), `--version printed ${JSON.stringify(version)}`);
   expect(run("--help", cli, ["--help"]).trim() !== "", "--help printed nothing");
 
+  servesThePage(cli);
   compiles(specifiers);
   console.log(`${specifiers.join(", ")}: import and compile; --version: ${version.trim()}`);
 } catch (error) {
@@ -75,6 +76,35 @@ function importsSomething(specifier) {
   const code = `console.log(Object.keys(await import("${specifier}")).length);`;
   const found = Number(run(`import ${specifier}`, process.execPath, ["--input-type=module", "-e", code]));
   expect(found > 0, `${specifier} exports nothing`);
+}
+
+/** Both from the bundle of the command line and through the library, which find its files from different places. */
+function servesThePage(cli) {
+  writeFileSync(
+    join(project, "page.mjs"),
+    `import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { loadWebPage } from "${manifest.name}/web";
+const { files } = await loadWebPage();
+const args = ["serve", "--open", "--storage", "memory:", "--port", "0", "--log", "off", "--json"];
+const child = spawn(process.argv[2], args, { stdio: ["ignore", "pipe", "inherit"] });
+const { url } = JSON.parse(String((await once(child.stdout, "data"))[0]));
+try {
+  for (const [path, { type, bytes }] of Object.entries(files)) {
+    const reply = await fetch(url + path);
+    const isSame = Buffer.from(bytes).equals(Buffer.from(await reply.arrayBuffer()));
+    if (reply.headers.get("content-type") !== type || !isSame) throw new Error(path + " is not served as it is");
+  }
+} finally {
+  child.kill();
+}
+const [code] = await once(child, "exit");
+if (code !== 0) throw new Error("serve ended with " + code);
+console.log(Object.keys(files).length);
+`,
+  );
+  const served = Number(run("the web page", process.execPath, ["page.mjs", cli]));
+  expect(served >= 4, `the web page has ${served} files`);
 }
 
 /** A strict consumer that also checks our declarations (skipLibCheck off) and has only @types/node. */

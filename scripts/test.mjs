@@ -74,9 +74,12 @@ try {
   else {
     stage("lint", () => node(tool("@biomejs/biome/bin/biome"), "ci", ...colors, "."));
     stage("types", () => node(tool("typescript/bin/tsc"), "--noEmit"));
+    // What runs in a browser knows other things than Node does.
+    for (const project of ["web", "web/tsconfig.tests.json", "test/web"])
+      stage(`types of ${project}`, () => node(tool("typescript/bin/tsc"), "--noEmit", "-p", project));
     stage("build", () => node("scripts/build.mjs"));
     stage("publint", () => node(tool("publint/src/cli.js"), "--strict"));
-    vitest(["unit", "conformance", "faults", "process"]);
+    vitest(["unit", "conformance", "faults", "process", "web"]);
     stage("packed install", () => node("scripts/smoke.mjs"));
   }
 } finally {

@@ -2,6 +2,7 @@ import { resolve } from "node:path";
 import { type CheckedConfig, openRegistry } from "../config.ts";
 import { RegistryError } from "../errors.ts";
 import type { PromptRegistry } from "../registry.ts";
+import { loadWebPage, type WebPage } from "../web/index.ts";
 import { serverPlaces } from "./access/configured.ts";
 import { createAccess, openTokens, type ServerAccess, type TokenStore } from "./access/index.ts";
 import { openAudit } from "./audit/index.ts";
@@ -22,6 +23,8 @@ export interface Given {
   /** Everybody may do everything. */
   readonly open?: boolean | undefined;
   readonly anonymous?: readonly string[] | undefined;
+  /** Whether the web page is served. */
+  readonly web?: boolean | undefined;
   readonly cwd: string;
   readonly version?: string;
   readonly log: (lines: string) => void;
@@ -30,6 +33,8 @@ export interface Given {
 export interface ConfiguredServer extends RunningServer {
   /** How many tokens there are; `undefined` where none are looked for. */
   readonly tokens: number | undefined;
+  /** Why there is no web page, where nobody said that there shall be none. */
+  readonly pageless: string | undefined;
 }
 
 /**
@@ -47,6 +52,7 @@ export async function serveConfigured(config: CheckedConfig, given: Given): Prom
     for (const close of closing.splice(0).reverse()) await close().catch(() => {});
   };
   try {
+    const { page, pageless } = await webOf(given.web ?? settings.web);
     const { access, audit, tokens } = await guards(config, given, closing);
     const registry = await openStorage(config, given.cwd, metrics);
     closing.push(() => registry.close());
@@ -56,13 +62,14 @@ export async function serveConfigured(config: CheckedConfig, given: Given): Prom
       metrics,
       log: given.log,
       ...(audit === undefined ? {} : { audit }),
+      ...(page === undefined ? {} : { web: page }),
       ...(given.version === undefined ? {} : { version: given.version }),
       ...(await policyOf(config)),
       ...(config.trace === true ? { tracing: await openTelemetry() } : {}),
     });
     return {
       ...server,
-      tokens,
+      ...{ tokens, pageless },
       async stop(drain = settings.drain) {
         const cut = await server.stop(drain);
         await closeAll();
@@ -72,6 +79,18 @@ export async function serveConfigured(config: CheckedConfig, given: Given): Prom
   } catch (error) {
     await closeAll();
     throw error;
+  }
+}
+
+/** Programs can be served without it, so where nobody asked for it by name, that it can't be read stops nothing. */
+async function webOf(wanted: boolean | undefined) {
+  const found: { page?: WebPage; pageless: string | undefined } = { pageless: undefined };
+  if (wanted === false) return found;
+  try {
+    return { ...found, page: await loadWebPage() };
+  } catch (error) {
+    if (wanted === true) throw error;
+    return { ...found, pageless: (error as Error).message };
   }
 }
 

@@ -10,7 +10,9 @@ import type { Call, DocumentResult, HandlerOptions, Note, Result, RouteHandler, 
 import { diffRoute, Turns } from "./handler/diff.ts";
 import { Watcher } from "./handler/feed.ts";
 import { infoRoutes } from "./handler/info-routes.ts";
+import { checkOrigin } from "./handler/origin.ts";
 import { overdue } from "./handler/overdue.ts";
+import { pageAnswers } from "./handler/page.ts";
 import { readRoutes } from "./handler/read-routes.ts";
 import { ReadyAnswers } from "./handler/ready.ts";
 import { isDenial, Recorder } from "./handler/record.ts";
@@ -45,6 +47,8 @@ interface Trip {
   readonly info: RequestInfo;
   target: string;
   route?: RouteSpec;
+  /** Where it asked for the web page. */
+  page?: string;
   principal?: Principal;
   name?: PromptName;
   readonly note: Note;
@@ -79,6 +83,7 @@ export function createHandler(registry: PromptRegistry, options: HandlerOptions)
     });
   }
   checkRoutes(ROUTES);
+  const pageAnswer = options.web === undefined ? undefined : pageAnswers(options.web);
   const ready = new ReadyAnswers(options.readyBytes ?? 64 * 2 ** 20, access);
   const watcher = new Watcher(registry.driver, options.pollInterval ?? 250, (name) => ready.drop(name));
   const recorder = new Recorder(audit);
@@ -103,8 +108,14 @@ export function createHandler(registry: PromptRegistry, options: HandlerOptions)
     checkTarget(trip.target);
     const question = trip.target.indexOf("?");
     const path = question < 0 ? trip.target : trip.target.slice(0, question);
+    const ofPage = pageAnswer?.(request, path, trip.requestId);
+    if (ofPage !== undefined) {
+      trip.page = ofPage.route;
+      return ofPage.response;
+    }
     const { route, found } = findRoute(request.method, path);
     trip.route = route;
+    checkOrigin(request, route);
     if (route.right !== "public") {
       const authorization = request.headers.get("authorization") ?? undefined;
       trip.principal = await access.authenticate({ authorization, address: info.address });
@@ -213,10 +224,10 @@ export function createHandler(registry: PromptRegistry, options: HandlerOptions)
       const error = why(trip.progress === "not begun" ? "temporary" : "unknown");
       return { response: respondProblem(request, error, requestId), error };
     });
-    const { route, principal, name } = trip;
+    const { route, page = "unmatched", principal, name } = trip;
     observe?.({
       requestId,
-      route: route === undefined ? "unmatched" : `${route.method} ${route.path}`,
+      route: route === undefined ? page : `${route.method} ${route.path}`,
       method: request.method,
       status: response.status,
       ...(principal === undefined ? {} : { principal }),

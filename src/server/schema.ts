@@ -38,6 +38,8 @@ export const serverSchema = z.strictObject({
   allowedHosts: z.array(z.string().min(1)).optional(),
   trustedProxies: z.array(z.string().min(1)).optional(),
   metrics: z.strictObject({ host: z.string().min(1).optional(), port: count }).optional(),
+  /** Whether the web page is served. */
+  web: z.boolean().optional(),
   log: z.enum(["all", "errors", "off"]).optional(),
   limits: limitsSchema.optional(),
   /** How long requests may still take after a signal to stop. */

@@ -1,5 +1,5 @@
 import { execFileSync } from "node:child_process";
-import { readFileSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { Agent, get } from "node:https";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
@@ -64,6 +64,26 @@ describe("serve", () => {
     expect([code, err.includes("everybody who reaches it may do everything")]).toEqual([0, true]);
     const ran = await world.run("serve", "--storage", "memory:", "--open", "--host", "0.0.0.0", "--port", "0");
     expect([ran.code, ran.err]).toEqual([8, expect.stringContaining("anybody who reaches")]);
+  });
+
+  test("has a web page unless it is told otherwise, and serves programs without its files, too", async () => {
+    const open = ["--storage", "memory:", "--open", "--log", "off"];
+    const world = new World();
+    const served = await serve(world, ...open);
+    const [page, api] = [await fetch(served.url), await fetch(`${served.url}/v1`)];
+    const { code, err } = await served.stop();
+    const isBuilt = existsSync(join(import.meta.dirname, "../../dist/web/page/page.json"));
+    expect([page.status, api.status, code]).toEqual([isBuilt ? 200 : 404, 200, 0]);
+    expect(err.includes("there is no web page")).toBe(!isBuilt);
+
+    const without = await serve(new World(), ...open, "--no-web");
+    expect((await fetch(without.url)).status).toBe(404);
+    expect((await without.stop()).err).not.toContain("there is no web page");
+    const configured = new World();
+    configured.file("prompt-registry.config.json", JSON.stringify({ storage: "memory:", server: { web: false } }));
+    const off = await serve(configured, "--open", "--log", "off");
+    expect((await fetch(off.url)).status).toBe(404);
+    await off.stop();
   });
 
   test("takes tokens that are kept beside the storage, and others to read where that is allowed", async () => {
@@ -148,6 +168,60 @@ describe("serve", () => {
     world.real = true;
     const ran = await world.run("serve", "--storage", "memory:", ...args);
     expect([ran.code, ran.err]).toEqual([2, expect.stringMatching(message)]);
+  });
+
+  test("says that there is nothing to read again at SIGHUP without TLS, and goes on", async () => {
+    const heard = process.listenerCount("SIGHUP");
+    const served = await serve(new World(), "--storage", "memory:", "--open");
+    // Without a listener it would end this process.
+    expect(process.listenerCount("SIGHUP")).toBe(heard + 1);
+    process.emit("SIGHUP");
+    expect((await fetch(`${served.url}/healthz`)).status).toBe(200);
+    const { code, err } = await served.stop();
+    expect(process.listenerCount("SIGHUP")).toBe(heard);
+    expect([code, err.match(/nothing to read again: no TLS/g)]).toEqual([0, [expect.any(String)]]);
+  });
+
+  test("refuses an audit log that is a folder, and so does what reads it", async () => {
+    const world = new World();
+    world.file("folder/readme", "");
+    for (const args of [
+      ["serve", "--storage", "memory:", "--open", "--port", "0"],
+      ["audit", "show"],
+      ["audit", "verify"],
+    ]) {
+      const ran = await world.run(...args, "--audit", "file:./folder");
+      expect([ran.code, ran.err]).toEqual([8, expect.stringContaining("is a folder; name the file")]);
+    }
+  });
+
+  test("is not ready while the disk of its folder is away, and denies nothing for good", async () => {
+    const world = new World();
+    world.real = true;
+    const storage = ["--storage", "file:./registry"];
+    const token = (await world.run("token", "create", "ada", "--scope", "admin", ...storage)).out.trim();
+    world.file("hello.md", "hello\n");
+    await world.run("push", "greet", "hello.md", ...storage);
+    const served = await serve(world, ...storage);
+    const headers = { authorization: `Bearer ${token}` };
+    const look = async () => {
+      const [ready, known, unknown] = await Promise.all([
+        fetch(`${served.url}/readyz`),
+        fetch(`${served.url}/v1/prompts/greet/-/latest`, { headers }),
+        fetch(`${served.url}/v1/prompts/never/-/latest`, { headers }),
+      ]);
+      return [ready.status, known.status, unknown.status];
+    };
+    expect(await look()).toEqual([200, 200, 404]);
+    const folder = join(world.folder, "registry");
+    renameSync(folder, `${folder}.away`);
+    mkdirSync(folder);
+    // What was known a moment ago may be told for as long as it is believed.
+    await expect.poll(look, { timeout: 20_000 }).toEqual([503, 503, 503]);
+    rmSync(folder, { recursive: true });
+    renameSync(`${folder}.away`, folder);
+    await expect.poll(look, { timeout: 20_000 }).toEqual([200, 200, 404]);
+    expect((await served.stop()).code).toBe(0);
   });
 
   const hasOpenssl = (() => {

@@ -20,6 +20,7 @@ const OPTIONS = {
     help: "what callers without a token may do: read, or read:PREFIX",
   },
   open: { type: "boolean", help: "everybody on this machine may do everything" },
+  "no-web": { type: "boolean", help: "without the web page" },
   "tls-cert": { type: "string", value: "FILE", help: "the certificate, PEM; read again at SIGHUP", complete: "file" },
   "tls-key": { type: "string", value: "FILE", help: "its key, PEM", complete: "file" },
   "allow-host": {
@@ -42,11 +43,11 @@ const OPTIONS = {
 export const command = defineCommand({
   usage: [""],
   details: [
-    "Serves the storage, with its layers, over HTTP. Everybody needs a token (see `prompt-registry token`) unless",
-    "--anonymous or --open says otherwise; --open works for this machine's own address only. Lines of JSON about requests",
-    "go to stderr. SIGTERM or SIGINT stops it: no new requests, those under way are finished (exit 0), or cut off after",
-    "--drain (exit 7); a second signal ends it at once. What stands here may also stand in `server` of the",
-    "configuration file.",
+    "Serves the storage, with its layers, over HTTP: to programs, and to people as a web page (not with --no-web).",
+    "Everybody needs a token (see `prompt-registry token`) unless --anonymous or --open says otherwise; --open works for",
+    "this machine's own address only. Lines of JSON about requests go to stderr. SIGTERM or SIGINT stops it: no new",
+    "requests, those under way are finished (exit 0), or cut off after --drain (exit 7); a second signal ends it at once.",
+    "What stands here may also stand in `server` of the configuration file.",
   ],
   arguments: [],
   options: OPTIONS,
@@ -62,28 +63,32 @@ export const command = defineCommand({
     const { serveConfigured } = await import("../../server/configured.ts");
     const { packageVersion } = await import("../help.ts");
     const { tokens, audit, anonymous, open } = values;
-    const server = await serveConfigured(config, {
-      ...{ tokens, audit, anonymous, open, cwd: io.cwd },
-      version: await packageVersion(),
-      log: (lines) => void io.stderr.write(lines),
-    });
+    // Supervisors and log rotation send it to every server: without anybody to hear it, it would end this one at once.
+    let server: ConfiguredServer | undefined;
     const onHangup = () => reload(context, server);
-    if (config.server?.tls !== undefined) process.on("SIGHUP", onHangup);
+    process.on("SIGHUP", onHangup);
     try {
+      server = await serveConfigured(config, {
+        ...{ tokens, audit, anonymous, open, cwd: io.cwd },
+        ...(values["no-web"] === true ? { web: false } : {}),
+        version: await packageVersion(),
+        log: (lines) => void io.stderr.write(lines),
+      });
       if (open === true) terminal.warn("everybody who reaches it may do everything");
       else if (server.tokens === 0) terminal.warn("there is no token yet; see `prompt-registry token create --help`");
+      if (server.pageless !== undefined) terminal.warn(`there is no web page: ${server.pageless}`);
       terminal.note(`serving at ${server.url}`);
       if (server.metricsUrl !== undefined) terminal.note(`metrics at ${server.metricsUrl}`);
       const { url, metricsUrl } = server;
       if (context.json) terminal.json({ url, ...(metricsUrl === undefined ? {} : { metricsUrl }), pid: process.pid });
       await interrupted(context.signal);
+      terminal.note("stopping");
+      const cut = await server.stop(config.server?.drain ?? DRAIN);
+      if (cut > 0) terminal.warn(`${count(cut, "request")} took too long and were cut off`);
+      return cut > 0 ? CUT_OFF : undefined;
     } finally {
       process.off("SIGHUP", onHangup);
     }
-    terminal.note("stopping");
-    const cut = await server.stop(config.server?.drain ?? DRAIN);
-    if (cut > 0) terminal.warn(`${count(cut, "request")} took too long and were cut off`);
-    return cut > 0 ? CUT_OFF : undefined;
   },
 });
 
@@ -94,9 +99,10 @@ function interrupted(signal: AbortSignal): Promise<void> {
   });
 }
 
-function reload({ terminal }: Context, server: ConfiguredServer): void {
+/** @param server `undefined` while it starts, when it has just read everything */
+function reload({ terminal }: Context, server: ConfiguredServer | undefined): void {
   try {
-    server.reloadTls();
+    server?.reloadTls();
   } catch (error) {
     terminal.warn(`${(error as Error).message}; the old ones stay in use`);
   }
@@ -112,7 +118,9 @@ async function configOf(context: Context, values: Values<typeof OPTIONS>) {
     throw usageError("--open lets everybody do everything; it does not go with --tokens or --anonymous");
   const { loadConfig } = await import("../../config.ts");
   const { parseDuration } = await import("../../layers/config/values.ts");
-  const loaded = await loadConfig(storage === undefined ? {} : { storage }, { cwd: io.cwd, env: io.env });
+  const loaded = await loadConfig(storage === undefined ? {} : { storage }, {
+    ...{ cwd: io.cwd, env: io.env, signal: io.signal },
+  });
   const port = portOf("--port", values.port);
   const metricsPort = portOf("--metrics-port", values["metrics-port"]);
   const drain = values.drain === undefined ? undefined : parseDuration(values.drain);

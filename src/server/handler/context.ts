@@ -1,6 +1,7 @@
 import type { Provenance, StorageDriver } from "../../driver.ts";
 import type { PromptName } from "../../names.ts";
 import type { PromptRegistry } from "../../registry.ts";
+import type { WebPage } from "../../web/page.ts";
 import type { PathParams } from "../protocol/path.ts";
 import type { RouteSpec } from "../protocol/routes.ts";
 import type { Access, AuditEntry, AuditLog, Principal, PublishPolicy, RequestEvent } from "../types.ts";
@@ -25,6 +26,8 @@ export interface HandlerOptions {
   readonly pollInterval?: number;
   /** Event streams at once; one caller gets a tenth of them at most, and all without credentials half. Default 1000. */
   readonly maxStreams?: number;
+  /** Served at `/` and below `/web/`; see `loadWebPage` of `prompt-registry/web`. Default: no page. */
+  readonly web?: WebPage | undefined;
   /** Version of the server, for discovery. */
   readonly version?: string;
   /** The clock; for tests. */

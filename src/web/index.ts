@@ -1,0 +1,2 @@
+export { loadWebPage, type WebPageOptions } from "./load.ts";
+export type { WebFile, WebPage } from "./page.ts";
