@@ -46,7 +46,7 @@ export function cache(options: CacheOptions = {}): Layer<CacheDriver> {
 }
 
 /** Milliseconds for which a lease may outlive its time where the wall clock is set back. */
-const CLOCK_LOOK = 250;
+const clockLook = (ttl: number) => Math.min(Math.max(ttl / 10, 250), 5000);
 
 function createCache(inner: StorageDriver, settings: CacheSettings): CacheDriver {
   const { disk: diskSettings } = settings;
@@ -61,7 +61,7 @@ function createCache(inner: StorageDriver, settings: CacheSettings): CacheDriver
 
   const maxStale = Math.max(settings.staleWhileRevalidate, settings.staleIfError);
   const sweeper = setInterval(() => keeper.sweep(maxStale), Math.min(Math.max(settings.ttl, 1000), 60_000)).unref();
-  const clock = setInterval(() => keeper.followClock(), CLOCK_LOOK).unref();
+  const clock = setInterval(() => keeper.followClock(), clockLook(settings.ttl)).unref();
   const feed = settings.poll === undefined ? undefined : followFeed(inner, settings.poll, changed, changedAll);
 
   function changed(name: PromptName): void {
