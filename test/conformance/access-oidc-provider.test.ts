@@ -1,31 +1,13 @@
 import { generateKeyPairSync } from "node:crypto";
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
-import type { AddressInfo } from "node:net";
 import { exportJWK } from "jose";
-import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
+import { beforeAll, describe, expect, test, vi } from "vitest";
 import type { PromptName } from "../../src/names.ts";
 import { createAccess } from "../../src/server/access/index.ts";
+import { type Answer, AUDIENCE, bearer, listen, refused } from "../support/oidc-lab.ts";
 
 interface RealIssuer {
   callback(): Answer;
 }
-type Answer = (request: IncomingMessage, response: ServerResponse) => void;
-
-const servers: Server[] = [];
-afterAll(() => {
-  for (const server of servers) server.close().closeAllConnections();
-});
-
-async function listen(answer: Answer): Promise<string> {
-  const server = createServer(answer);
-  servers.push(server);
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-  return `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
-}
-
-const AUDIENCE = "https://prompts.example";
-const refused = { code: "UNAUTHENTICATED" };
-const bearer = (token: string) => ({ authorization: `Bearer ${token}`, address: "192.0.2.1" });
 
 describe("tokens of a real issuer (oidc-provider)", () => {
   let issuer: string;

@@ -1,27 +1,9 @@
 import { createHmac, generateKeyPairSync, type KeyObject } from "node:crypto";
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
-import type { AddressInfo } from "node:net";
+import type { ServerResponse } from "node:http";
 import { exportJWK, exportSPKI, type JWTHeaderParameters, type JWTPayload, SignJWT } from "jose";
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import { beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { createAccess, type OidcIssuer, type OidcOptions } from "../../src/server/access/index.ts";
-
-type Answer = (request: IncomingMessage, response: ServerResponse) => void;
-
-const servers: Server[] = [];
-afterAll(() => {
-  for (const server of servers) server.close().closeAllConnections();
-});
-
-async function listen(answer: Answer): Promise<string> {
-  const server = createServer(answer);
-  servers.push(server);
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-  return `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
-}
-
-const AUDIENCE = "https://prompts.example";
-const refused = { code: "UNAUTHENTICATED" };
-const bearer = (token: string) => ({ authorization: `Bearer ${token}`, address: "192.0.2.1" });
+import { AUDIENCE, bearer, listen, refused } from "../support/oidc-lab.ts";
 
 describe("tokens of an issuer whose keys are ours", () => {
   interface Key {
