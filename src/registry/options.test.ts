@@ -17,6 +17,7 @@ import { cache, circuit, fallback, limit, retry, trace } from "../layers/index.t
 import type { install } from "../lockfile/index.ts";
 import { PromptRegistry } from "../registry.ts";
 import { createAccess } from "../server/access/index.ts";
+import { openAccess, serve } from "../server/index.ts";
 import {
   copyStorage,
   exportPrompts,
@@ -34,6 +35,18 @@ const text = unset<string>();
 
 // The compiler looks at this file under exactOptionalPropertyTypes: each of these calls is part of the test.
 describe("an option that is undefined is one that was left out", () => {
+  it("of a server", async () => {
+    const server = await serve(new PromptRegistry(memory()), {
+      ...{ access: openAccess(), port: 0, host: text, limits: undefined, allowedHosts: undefined, web: undefined },
+      ...{ trustedProxies: undefined, tls: undefined, audit: undefined, metrics: undefined, metricsPort: undefined },
+      ...{ metricsHost: text, log: undefined, logLevel: undefined, tracing: undefined, poll: unset<number>() },
+      ...{ pollInterval: unset<number>(), readyBytes: unset<number>(), version: text, now: undefined },
+      ...{ observe: undefined, policy: undefined },
+    });
+    onTestFinished(async () => void (await server.stop(0)));
+    expect(await (await fetch(`${server.url}/v1`)).json()).toMatchObject({ service: "prompt-registry", protocol: 1 });
+  });
+
   it("of a registry", async () => {
     const registry = new PromptRegistry(memory(), {
       author: text,

@@ -13,25 +13,25 @@ export interface HandlerOptions {
   /** Who may do what. There is no default: see `openAccess` for a server that lets everybody do everything. */
   readonly access: Access;
   /** Where mutations and denials are written. Default: nowhere. */
-  readonly audit?: AuditLog;
+  readonly audit?: AuditLog | undefined;
   /** Told once per request, when its reply is known. */
-  readonly observe?: (event: RequestEvent) => void;
+  readonly observe?: ((event: RequestEvent) => void) | undefined;
   /** Asked before each publish. */
-  readonly policy?: PublishPolicy;
+  readonly policy?: PublishPolicy | undefined;
   /** Of a `POST` of commits or reads. Default 16 MiB. */
-  readonly maxBodyBytes?: number;
+  readonly maxBodyBytes?: number | undefined;
   /** Of answers that lie ready in memory; each body counts twice, as a server may keep it in two forms. Default 64 MiB. */
-  readonly readyBytes?: number;
+  readonly readyBytes?: number | undefined;
   /** How often the change feed is looked at while somebody needs to know. Milliseconds; default 250. */
-  readonly pollInterval?: number;
+  readonly pollInterval?: number | undefined;
   /** Event streams at once; one caller gets a tenth of them at most, and all without credentials half. Default 1000. */
-  readonly maxStreams?: number;
+  readonly maxStreams?: number | undefined;
   /** Served at `/` and below `/web/`; see `loadWebPage` of `prompt-registry/web`. Default: no page. */
   readonly web?: WebPage | undefined;
   /** Version of the server, for discovery. */
-  readonly version?: string;
+  readonly version?: string | undefined;
   /** The clock; for tests. */
-  readonly now?: () => Date;
+  readonly now?: (() => Date) | undefined;
 }
 
 /** What all requests share. */

@@ -22,35 +22,35 @@ export interface ListenOptions {
   /** Who may do what; the server counts requests by principal with it. */
   readonly access: Access;
   /** Default `127.0.0.1`. Another address needs access that lets nobody unknown change anything. */
-  readonly host?: string;
+  readonly host?: string | undefined;
   /** Default 7420; 0 takes a free one. */
-  readonly port?: number;
+  readonly port?: number | undefined;
   /** Default: plain HTTP. */
-  readonly tls?: TlsFiles;
-  readonly limits?: ServerLimits;
+  readonly tls?: TlsFiles | undefined;
+  readonly limits?: ServerLimits | undefined;
   /** `Host` headers that are answered, with port: `registry.example`, `registry.example:8443`. Default: those of this machine on loopback, any elsewhere. */
-  readonly allowedHosts?: readonly string[];
+  readonly allowedHosts?: readonly string[] | undefined;
   /** Addresses and networks of proxies whose `X-Forwarded-For` is believed. Default: none. */
-  readonly trustedProxies?: readonly string[];
+  readonly trustedProxies?: readonly string[] | undefined;
   /** Also serves `/metrics` there, to everybody who gets there. Default: only at `/metrics` of the server, to `admin`. */
-  readonly metricsPort?: number;
+  readonly metricsPort?: number | undefined;
   /** Default `127.0.0.1`. */
-  readonly metricsHost?: string;
+  readonly metricsHost?: string | undefined;
   /** Takes lines of JSON. Default: none. */
-  readonly log?: (lines: string) => void;
+  readonly log?: ((lines: string) => void) | undefined;
   /** Default `all`. */
-  readonly logLevel?: LogLevel;
+  readonly logLevel?: LogLevel | undefined;
   /** Where denials of what the server itself answers are written. Default: nowhere. */
-  readonly audit?: AuditLog;
+  readonly audit?: AuditLog | undefined;
   /** Its `storageCall` is for `counted`. Default: its own. */
-  readonly metrics?: Metrics;
+  readonly metrics?: Metrics | undefined;
   /** `@opentelemetry/api`. Default: no spans. */
-  readonly tracing?: OpenTelemetry;
+  readonly tracing?: OpenTelemetry | undefined;
   /**
    * Milliseconds between two looks at the change feed. Default 500; 2000 where the storage calls; with `serve`, 5000 where
    * each look is a request (S3, GitHub, HTTP).
    */
-  readonly poll?: number;
+  readonly poll?: number | undefined;
 }
 
 export interface RunningServer {
