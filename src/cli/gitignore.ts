@@ -1,16 +1,15 @@
 import { lstat, mkdir, readFile } from "node:fs/promises";
 import { dirname, join, resolve } from "node:path";
+import { OWN_PATTERNS } from "../drivers/fs/layout.ts";
 import { createWhole } from "../whole-file.ts";
 
 const FILE = ".gitignore";
 const HEADS = /^\/?(?:\*\*\/)?\.heads\/?\s*$/m;
-const TEXT = `# What is each clone's own, by prompt-registry init. In Git, latest.json is what counts.
-.heads/
-.changed
-.tmp-*
-.claim-*
-.removed-*
-`;
+const TEXT = [
+  "# What is each clone's own, by prompt-registry init. In Git, latest.json is what counts.",
+  ...OWN_PATTERNS,
+  "",
+].join("\n");
 
 /** What was done, or is left to a person. */
 export type Ignored =

@@ -14,6 +14,7 @@ import type { StoreRequest } from "../registry/request.ts";
 import type { PromptRegistry } from "../registry.ts";
 import { compareVersions, isPrerelease, parseVersion, type Version } from "../semver.ts";
 import type { Context } from "./command.ts";
+import { configuredFor } from "./configured.ts";
 import { Forecast } from "./forecast.ts";
 
 /** The repository that a call works with, and registries over it. */
@@ -25,12 +26,8 @@ export interface Repository {
 
 /** @throws RegistryError UNSUPPORTED for a storage that is no repository of GitHub's */
 export async function repositoryOf({ io, storage }: Context): Promise<Repository> {
-  const { githubIn, loadConfig, openRegistry } = await import("../config.ts");
-  const config: CheckedConfig = await loadConfig(storage === undefined ? {} : { storage }, {
-    cwd: io.cwd,
-    env: io.env,
-    signal: io.signal,
-  });
+  const { githubIn, openRegistry } = await import("../config.ts");
+  const config: CheckedConfig = await configuredFor({ io, storage });
   const place = config.storage;
   if (place?.backend !== "github" || config.route !== undefined || config.mirror !== undefined) {
     const problem = place?.backend === "github" ? "route and mirror write elsewhere, too" : "this storage has none";

@@ -2,6 +2,7 @@ import { RegistryError, show } from "../errors.ts";
 import type { GithubHost } from "../github/host.ts";
 import { usageError } from "./args.ts";
 import type { Context } from "./command.ts";
+import { configuredFor } from "./configured.ts";
 
 /** What one logs in to: a GitHub, or a registry server by its origin. */
 export type Service =
@@ -28,14 +29,9 @@ export async function serviceOf(context: Context, named: string | undefined, giv
     throw usageError(`SERVICE must be github or an address like https://registry.example, not ${show(named)}`);
   }
   if (given !== undefined) return { kind: "github", host: hostOf(given), clientId: undefined };
-  const { loadConfig } = await import("../config.ts");
   const { io, storage } = context;
   // Who only names github need not have a configuration that is right.
-  const config = await loadConfig(storage === undefined ? {} : { storage }, {
-    cwd: io.cwd,
-    env: io.env,
-    signal: io.signal,
-  }).catch((error) => {
+  const config = await configuredFor({ io, storage }).catch((error) => {
     if (named === undefined) throw error;
     return undefined;
   });

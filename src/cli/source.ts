@@ -3,6 +3,7 @@ import { join, resolve } from "node:path";
 import type { StorageConfig } from "../config.ts";
 import { RegistryError, show } from "../errors.ts";
 import type { Context } from "./command.ts";
+import { configuredFor } from "./configured.ts";
 
 /**
  * What is read from must be there. A storage makes what it does not find, so a slip in its name, or a disk that is not
@@ -13,11 +14,9 @@ import type { Context } from "./command.ts";
  */
 export async function requireSource({ io, storage }: Context, named?: string): Promise<void> {
   if (io.open !== undefined) return;
-  const { loadConfig, parseLocation } = await import("../config.ts");
+  const { parseLocation } = await import("../config.ts");
   const { storage: place, route = [] } =
-    named === undefined
-      ? await loadConfig(storage === undefined ? {} : { storage }, { cwd: io.cwd, env: io.env, signal: io.signal })
-      : { storage: parseLocation(named) };
+    named === undefined ? await configuredFor({ io, storage }) : { storage: parseLocation(named) };
   // Where others have some of the names, or all of them, nothing need have come to the first.
   if (place === undefined || route.length > 0) return;
   const path = pathOf(place, io.cwd);

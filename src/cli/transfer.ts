@@ -2,6 +2,7 @@ import { resolve } from "node:path";
 import type { PromptRegistry } from "../registry.ts";
 import type { TransferProgress, TransferReport, VerifyCounts } from "../transfer/index.ts";
 import type { Context, OptionSpec } from "./command.ts";
+import { configuredFor } from "./configured.ts";
 import { FINDINGS } from "./exit.ts";
 import { type Cell, count, printRows } from "./layout.ts";
 import { requireSource } from "./source.ts";
@@ -64,13 +65,9 @@ export async function openAt({ io }: Context, location: string, tokenOrigin?: st
 /** `PROMPT_REGISTRY_TOKEN` is for the server that is set up, else for the first of the two that is one; never for both. */
 async function tokenOriginOf({ io, storage }: Context, locations: readonly string[]): Promise<string | undefined> {
   if (!locations.some((location) => /^https?:/i.test(location.trim()))) return undefined;
-  const { loadConfig, originOf, parseLocation } = await import("../config.ts");
+  const { originOf, parseLocation } = await import("../config.ts");
   // What is wrong with a configuration is no matter of a copy between two places that are named.
-  const config = await loadConfig(storage === undefined ? {} : { storage }, {
-    cwd: io.cwd,
-    env: io.env,
-    signal: io.signal,
-  }).catch(() => ({}));
+  const config = await configuredFor({ io, storage }).catch(() => ({}));
   const places = [("storage" in config ? config.storage : undefined) ?? [], locations.map(parseLocation)].flat();
   return places.map(originOf).find((origin) => origin !== undefined);
 }

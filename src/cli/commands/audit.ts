@@ -3,6 +3,7 @@ import type { Place } from "../../server/access/places.ts";
 import type { AuditRecord } from "../../server/audit/line.ts";
 import { usageError } from "../args.ts";
 import { type Context, defineCommand } from "../command.ts";
+import { configuredFor } from "../configured.ts";
 import { FINDINGS } from "../exit.ts";
 import { type Cell, count, printRows, shortTime } from "../layout.ts";
 import { wholeNumber } from "./list.ts";
@@ -98,14 +99,9 @@ function row({ at, who, action, prompt, version, label, from, to, outcome, code,
 }
 
 async function placeOf({ io, storage }: Context, given: string | undefined): Promise<Place> {
-  const { loadConfig } = await import("../../config.ts");
   const { serverPlaces } = await import("../../server/access/configured.ts");
   const { absolute } = await import("../../server/access/places.ts");
-  const config = await loadConfig(storage === undefined ? {} : { storage }, {
-    cwd: io.cwd,
-    env: io.env,
-    signal: io.signal,
-  });
+  const config = await configuredFor({ io, storage });
   const { audit } = await serverPlaces(config, { audit: given });
   if (audit === false)
     throw new RegistryError("CONFIG", "no audit log is kept here; name one with --audit", { field: "audit" });

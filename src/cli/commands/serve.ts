@@ -2,6 +2,7 @@ import { RegistryError, show } from "../../errors.ts";
 import type { ConfiguredServer } from "../../server/configured.ts";
 import { usageError } from "../args.ts";
 import { type Context, defineCommand, type Values } from "../command.ts";
+import { configuredFor } from "../configured.ts";
 import { count } from "../layout.ts";
 
 const DRAIN = 10_000;
@@ -116,11 +117,8 @@ async function configOf(context: Context, values: Values<typeof OPTIONS>) {
   if ((cert === undefined) !== (key === undefined)) throw usageError("--tls-cert and --tls-key go together");
   if (values.open === true && (values.tokens ?? values.anonymous) !== undefined)
     throw usageError("--open lets everybody do everything; it does not go with --tokens or --anonymous");
-  const { loadConfig } = await import("../../config.ts");
   const { parseDuration } = await import("../../layers/config/values.ts");
-  const loaded = await loadConfig(storage === undefined ? {} : { storage }, {
-    ...{ cwd: io.cwd, env: io.env, signal: io.signal },
-  });
+  const loaded = await configuredFor({ io, storage });
   const port = portOf("--port", values.port);
   const metricsPort = portOf("--metrics-port", values["metrics-port"]);
   const drain = values.drain === undefined ? undefined : parseDuration(values.drain);

@@ -4,6 +4,7 @@ import type { TokenRecord, TokenStore } from "../../server/access/store.ts";
 import type { AuditEntry, AuditLog } from "../../server/types.ts";
 import { usageError } from "../args.ts";
 import { type Context, defineCommand } from "../command.ts";
+import { configuredFor } from "../configured.ts";
 import { type Cell, printRows, shortTime } from "../layout.ts";
 
 const ACTIONS = ["create", "list", "revoke"] as const;
@@ -142,13 +143,8 @@ async function placesOf(
   { io, storage }: Context,
   given: { readonly tokens?: string; readonly audit?: string },
 ): Promise<ServerPlaces> {
-  const { loadConfig } = await import("../../config.ts");
   const { serverPlaces } = await import("../../server/access/configured.ts");
-  const config = await loadConfig(storage === undefined ? {} : { storage }, {
-    cwd: io.cwd,
-    env: io.env,
-    signal: io.signal,
-  });
+  const config = await configuredFor({ io, storage });
   return serverPlaces(config, given);
 }
 

@@ -4,6 +4,7 @@ import type { PublishPolicy } from "../../policy/types.ts";
 import { type ValidateFinding, type ValidateReport, validateFolder } from "../../validate/index.ts";
 import { annotation } from "../annotations.ts";
 import { type Context, defineCommand } from "../command.ts";
+import { configuredFor } from "../configured.ts";
 import { FINDINGS } from "../exit.ts";
 import { type Cell, count, printRows } from "../layout.ts";
 
@@ -55,13 +56,8 @@ interface Settings {
 }
 
 async function settingsOf({ io, storage }: Context, path: string | undefined): Promise<Settings> {
-  const { loadConfig } = await import("../../config.ts");
   const { createPolicy } = await import("../../policy/index.ts");
-  const config = await loadConfig(storage === undefined ? {} : { storage }, {
-    cwd: io.cwd,
-    env: io.env,
-    signal: io.signal,
-  });
+  const config = await configuredFor({ io, storage });
   const file = config.storage?.backend === "file" ? config.storage : undefined;
   return {
     folder: resolve(io.cwd, path ?? file?.path ?? "."),

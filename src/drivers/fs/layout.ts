@@ -13,6 +13,13 @@ export const TEMP_PREFIX = ".tmp-";
 const CLAIM_PREFIX = ".claim-";
 const REMOVED_PREFIX = ".removed-";
 
+/** What is each clone's own, as lines of a `.gitignore`. */
+export const OWN_PATTERNS: readonly string[] = [
+  `${HEADS_DIR}/`,
+  CHANGED_FILE,
+  ...[TEMP_PREFIX, CLAIM_PREFIX, REMOVED_PREFIX].map((prefix) => `${prefix}*`),
+];
+
 export function versionFile(version: Version): string {
   return `v${version}.md`;
 }
