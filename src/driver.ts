@@ -420,8 +420,8 @@ export interface StorageDriver<Native = unknown> {
   /** Empty page for a prompt that is not there. Removed versions only when asked. */
   listVersions(name: PromptName, query: VersionQuery, op?: Operation): Promise<Page<VersionEntry>>;
   /**
-   * Newest first by `at`, which is the time of each writer's own clock. Before it is turned around, equal times stand so: publishes in ascending precedence, then head
-   * entries in the order in which they were written.
+   * Newest first by `at`, which is the time of each writer's own clock. Before it is turned around, equal times stand so:
+   * publishes in ascending precedence, then head entries in the order in which they were written.
    */
   history(name: PromptName, query: PageQuery, op?: Operation): Promise<Page<HistoryEntry>>;
   /**
